@@ -8,8 +8,19 @@ pub mod span;
 pub mod sqlstate;
 
 pub mod datatype;
+pub mod datetime;
+pub mod numeric;
+pub mod value;
 
+pub mod batch;
+pub mod vector;
+
+pub use batch::{BATCH_SIZE, Batch, Field, Schema};
 pub use datatype::{DataType, Physical, TypeCategory};
+pub use datetime::Interval;
 pub use error::{Error, Result};
+pub use numeric::Numeric;
 pub use span::Span;
 pub use sqlstate::SqlState;
+pub use value::{ArrayValue, Value};
+pub use vector::{Data, Strings, Validity, Vector, VectorBuilder};
