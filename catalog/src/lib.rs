@@ -1,1 +1,5 @@
-//! See README.md.
+//! The schema as a value: immutable, versioned, shared.
+
+pub mod object;
+
+pub use object::*;

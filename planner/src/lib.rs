@@ -1,1 +1,2 @@
-//! See README.md.
+//! Statement and catalog in, plan out: a pure function.
+

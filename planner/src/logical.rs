@@ -1,0 +1,299 @@
+//! The logical plan: what is to be computed, before it is decided how.
+//!
+//! Made by `binder/`, improved by `rewrite/`, lowered by `physical/`. Every column that flows has a
+//! [`ColumnId`] unique within the plan; expressions name columns by id, so that moving a node never
+//! renumbers anything. Each node's output is the list [`LogicalPlan::output`] returns, in order.
+
+use std::sync::Arc;
+
+use catalog::{IndexDef, RelationId, TableDef};
+use expr::{AggregateCall, ColumnId, Expr, SubqueryId, TableFunctionCall, WindowCall};
+use types::{DataType, Span};
+
+/// A statement's plan with what belongs to the whole of it.
+#[derive(Debug, Clone)]
+pub struct LogicalStatement {
+    pub plan: LogicalPlan,
+    /// The client's columns: name, and which output column. Empty when there is no result.
+    pub result: Vec<ResultColumn>,
+    /// Everything known of each column id, indexed by it.
+    pub columns: ColumnTable,
+    /// Plans of the `Expr::Subquery`s that the expressions still hold, by `SubqueryId`.
+    pub subqueries: Vec<BoundSubquery>,
+    /// `$1…` as inferred or declared.
+    pub parameter_types: Vec<DataType>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ResultColumn {
+    pub name: String,
+    pub column: ColumnId,
+    pub data_type: DataType,
+    /// Where the column comes from if it is a plain table column (RowDescription).
+    pub source: Option<(RelationId, i16)>,
+}
+
+/// Names and types of all columns of a plan, by id.
+#[derive(Debug, Clone, Default)]
+pub struct ColumnTable {
+    entries: Vec<ColumnEntry>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ColumnEntry {
+    pub name: String,
+    /// Alias of the relation it belongs to, for EXPLAIN; empty if none.
+    pub relation: String,
+    pub data_type: DataType,
+    /// The table column it is, for statistics.
+    pub source: Option<(RelationId, usize)>,
+}
+
+impl ColumnTable {
+    pub fn add(&mut self, entry: ColumnEntry) -> ColumnId {
+        let id = ColumnId(u32::try_from(self.entries.len()).expect("columns of a plan fit u32"));
+        self.entries.push(entry);
+        id
+    }
+
+    pub fn entry(&self, id: ColumnId) -> &ColumnEntry {
+        &self.entries[id.0 as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A column an operator computes: `id := expr`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    pub id: ColumnId,
+    pub expr: Expr,
+}
+
+#[derive(Debug, Clone)]
+pub enum LogicalPlan {
+    /// Rows of a table. `columns[i]` is column `ordinal` (index into `TableDef::columns`) under an id.
+    Scan(Scan),
+    /// A system view computed from the catalog or the running server: `columns` as for `Scan`, by ordinal.
+    VirtualScan { table: Arc<catalog::VirtualTable>, alias: String, columns: Vec<(ColumnId, usize)> },
+    /// A set-returning function in FROM; `input` is the lateral left side if arguments refer to it.
+    FunctionScan { call: TableFunctionCall, alias: String, columns: Vec<ColumnId>, ordinality: Option<ColumnId> },
+    /// Rows given in the statement. `rows` may be empty (a contradiction).
+    Values { rows: Vec<Vec<Expr>>, columns: Vec<ColumnId> },
+    Filter { input: Box<LogicalPlan>, predicate: Vec<Expr> },
+    /// Exactly `exprs` flow on; a passed-through column keeps its id (`id := Column(id)`).
+    Project { input: Box<LogicalPlan>, exprs: Vec<Computed> },
+    Join(Join),
+    /// One row per group (one row at all without `groups`, unless `grouping_sets` says otherwise).
+    Aggregate(Aggregate),
+    Window { input: Box<LogicalPlan>, calls: Vec<(ColumnId, WindowCall)> },
+    Sort { input: Box<LogicalPlan>, keys: Vec<SortKey> },
+    Limit { input: Box<LogicalPlan>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
+    /// DISTINCT over all columns, or DISTINCT ON (`on`), which keeps the first row of each in input order.
+    Distinct { input: Box<LogicalPlan>, on: Option<Vec<Expr>> },
+    SetOp(SetOp),
+    /// `body` may read `definition` through [`LogicalPlan::CteRef`]s of `id`; computed at most once.
+    With { id: CteId, name: String, definition: Box<LogicalPlan>, body: Box<LogicalPlan> },
+    /// Rows of CTE `id`; `columns[i]` renames the definition's i-th output column.
+    CteRef { id: CteId, name: String, alias: String, columns: Vec<ColumnId> },
+    /// WITH RECURSIVE: `base` rows, then `step` over the last round's rows (a `CteRef` of `id`) until none.
+    RecursiveUnion {
+        id: CteId,
+        name: String,
+        base: Box<LogicalPlan>,
+        step: Box<LogicalPlan>,
+        all: bool,
+        columns: Vec<ColumnId>,
+    },
+    /// Rows locked as they flow (FOR UPDATE …); `relations` name the scans meant by their key columns.
+    Lock { input: Box<LogicalPlan>, relations: Vec<LockTarget> },
+    /// Expands set-returning functions of a select list, in lockstep.
+    ProjectSet { input: Box<LogicalPlan>, calls: Vec<(ColumnId, TableFunctionCall)> },
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+}
+
+#[derive(Debug, Clone)]
+pub struct Scan {
+    pub table: Arc<TableDef>,
+    pub alias: String,
+    pub columns: Vec<(ColumnId, usize)>,
+    /// The row's key bytes (bytea), wanted by UPDATE, DELETE and row locks.
+    pub row_key: Option<ColumnId>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CteId(pub u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// Left rows that have a match.
+    Semi,
+    /// Left rows that have none; with NULLs as NOT EXISTS treats them.
+    Anti,
+    /// Left rows that have none, as NOT IN treats NULLs: `on`'s first conjunct is the `=` of NOT IN.
+    NullAwareAnti,
+    /// Every left row once, with a boolean column: is there a match (three-valued for IN).
+    Mark,
+    /// Left outer join that fails with 21000 on a second match (scalar subquery).
+    Single,
+}
+
+#[derive(Debug, Clone)]
+pub struct Join {
+    pub kind: JoinKind,
+    pub left: Box<LogicalPlan>,
+    pub right: Box<LogicalPlan>,
+    /// Conjuncts over both sides' columns; empty is a cross join.
+    pub on: Vec<Expr>,
+    /// The boolean output of `JoinKind::Mark`.
+    pub mark: Option<ColumnId>,
+    /// `right` refers to columns of `left` (LATERAL, or a subquery not yet decorrelated).
+    pub dependent: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Aggregate {
+    pub input: Box<LogicalPlan>,
+    pub groups: Vec<Computed>,
+    /// GROUPING SETS: each a set of indexes into `groups`. `None`: the one set of all.
+    pub grouping_sets: Option<Vec<Vec<usize>>>,
+    /// GROUPING(…) bit masks: column := bits over `groups` indexes.
+    pub grouping_calls: Vec<(ColumnId, Vec<usize>)>,
+    pub calls: Vec<(ColumnId, AggregateCall)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOpKind {
+    Union,
+    Intersect,
+    Except,
+}
+
+#[derive(Debug, Clone)]
+pub struct SetOp {
+    pub kind: SetOpKind,
+    pub all: bool,
+    pub left: Box<LogicalPlan>,
+    pub right: Box<LogicalPlan>,
+    /// Output ids; `left`'s and `right`'s i-th output columns have the same type.
+    pub columns: Vec<ColumnId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LockTarget {
+    pub table: Arc<TableDef>,
+    pub row_key: ColumnId,
+    pub strength: LockStrength,
+    pub wait: LockWait,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockStrength {
+    KeyShare,
+    Share,
+    NoKeyUpdate,
+    Update,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockWait {
+    Block,
+    NoWait,
+    SkipLocked,
+}
+
+/// INSERT. `source` yields one column per entry of `columns`, already coerced to the column's type,
+/// defaults filled in: a whole row in table order (dropped columns NULL).
+#[derive(Debug, Clone)]
+pub struct Insert {
+    pub table: Arc<TableDef>,
+    pub source: Box<LogicalPlan>,
+    /// For each entry of `table.columns`: the source's column.
+    pub columns: Vec<ColumnId>,
+    pub checks: Vec<Check>,
+    pub on_conflict: Option<OnConflict>,
+    /// RETURNING, over `row` (the new row's columns by ordinal).
+    pub returning: Option<Vec<Computed>>,
+    pub row: Vec<(ColumnId, usize)>,
+}
+
+/// A CHECK constraint, over the new row's columns.
+#[derive(Debug, Clone)]
+pub struct Check {
+    pub constraint: String,
+    pub predicate: Expr,
+}
+
+#[derive(Debug, Clone)]
+pub struct OnConflict {
+    /// Unique index(es) meant; empty is "any" (only for DO NOTHING).
+    pub arbiters: Vec<Arc<IndexDef>>,
+    /// `None`: DO NOTHING.
+    pub update: Option<OnConflictUpdate>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OnConflictUpdate {
+    /// The existing row's columns, by ordinal.
+    pub existing: Vec<(ColumnId, usize)>,
+    /// The row proposed for insertion (`excluded`), by ordinal.
+    pub excluded: Vec<(ColumnId, usize)>,
+    /// Ordinal := value.
+    pub assignments: Vec<(usize, Expr)>,
+    pub filter: Option<Expr>,
+}
+
+/// UPDATE. `source` yields the target's key, its old columns and, for each assignment, the new value.
+#[derive(Debug, Clone)]
+pub struct Update {
+    pub table: Arc<TableDef>,
+    pub source: Box<LogicalPlan>,
+    pub row_key: ColumnId,
+    /// Old row, by ordinal: every live column.
+    pub old: Vec<(ColumnId, usize)>,
+    /// Ordinal := source column holding the new value.
+    pub assignments: Vec<(usize, ColumnId)>,
+    pub checks: Vec<Check>,
+    /// RETURNING, over `row` (new row by ordinal) and the source's other columns.
+    pub returning: Option<Vec<Computed>>,
+    pub row: Vec<(ColumnId, usize)>,
+}
+
+/// DELETE. `source` yields the target's key and its old columns.
+#[derive(Debug, Clone)]
+pub struct Delete {
+    pub table: Arc<TableDef>,
+    pub source: Box<LogicalPlan>,
+    pub row_key: ColumnId,
+    pub old: Vec<(ColumnId, usize)>,
+    pub returning: Option<Vec<Computed>>,
+}
+
+/// A subquery as bound, held beside the expression that names it until decorrelation.
+#[derive(Debug, Clone)]
+pub struct BoundSubquery {
+    pub id: SubqueryId,
+    pub plan: LogicalPlan,
+    /// Outer columns it refers to; empty is uncorrelated.
+    pub outer: Vec<ColumnId>,
+}
