@@ -13,14 +13,20 @@ pub mod numeric;
 pub mod value;
 
 pub mod batch;
+pub mod hash;
 pub mod vector;
+
+pub mod key;
+pub mod row;
+pub mod text;
 
 pub use batch::{BATCH_SIZE, Batch, Field, Schema};
 pub use datatype::{DataType, Physical, TypeCategory};
-pub use datetime::Interval;
+pub use datetime::{Interval, TimeZone};
 pub use error::{Error, Result};
 pub use numeric::Numeric;
 pub use span::Span;
 pub use sqlstate::SqlState;
+pub use text::TextContext;
 pub use value::{ArrayValue, Value};
 pub use vector::{Data, Strings, Validity, Vector, VectorBuilder};

@@ -461,7 +461,7 @@ impl VectorBuilder {
             Data::Float32(v) => v.push(0.0),
             Data::Float64(v) => v.push(0.0),
             Data::Decimal { values, .. } => values.push(0),
-            Data::Numeric(v) => v.push(Numeric::from(0)),
+            Data::Numeric(v) => v.push(Numeric::ZERO),
             Data::Interval(v) => v.push(Interval::default()),
             Data::Text(v) | Data::Bytea(v) => v.push(b""),
             Data::Uuid(v) => v.push(0),
