@@ -1,1 +1,18 @@
-//! See README.md.
+//! Ordered maps of records under transactions. README.md says what always holds; read it first.
+//!
+//! The face is [`Store`], [`Transaction`], [`Scan`], [`BulkBuilder`] and the [`wait`] seam; the
+//! executor is the caller. Nothing in here knows SQL: a key is bytes in memcmp order, a record is bytes.
+
+pub mod bulk;
+pub mod scan;
+pub mod store;
+pub mod transaction;
+pub mod wait;
+
+pub use bulk::BulkBuilder;
+pub use scan::{Direction, KeyRange, RecordSink, Scan};
+pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId};
+pub use transaction::{
+    InsertOutcome, IsolationLevel, LockOutcome, RowLock, Savepoint, Transaction, TransactionOptions,
+    WriteOutcome,
+};
