@@ -2,7 +2,8 @@
 //!
 //! The executor turns it into operators; EXPLAIN prints it. Expressions are over input positions
 //! (`Expr::Input`): for a join, the left child's columns come first, then the right's. What varies
-//! between executions (parameters, snapshot, budget) is in the executor's context.
+//! between executions (parameters, snapshot, budget) is in the executor's context. Nodes are shared
+//! (`Arc`) so that a running operator can hold its own without copying or borrowing the plan.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub use crate::logical::{CteId, JoinKind, LockStrength, LockWait, SetOpKind};
 /// A complete plan.
 #[derive(Debug)]
 pub struct PhysicalPlan {
-    pub root: Node,
+    pub root: Arc<Node>,
     /// The client's columns; empty when the statement returns none.
     pub schema: Schema,
     pub parameter_types: Vec<DataType>,
@@ -84,7 +85,7 @@ pub struct NodeStats {
 
 #[derive(Debug)]
 pub struct SubPlan {
-    pub node: Node,
+    pub node: Arc<Node>,
     pub kind: SubPlanKind,
     /// For a correlated plan: parameters set from the outer row before each run.
     pub parameters: Vec<PlanParameterId>,
@@ -108,7 +109,7 @@ pub enum SubPlanKind {
 pub struct Cte {
     pub id: CteId,
     pub name: String,
-    pub node: Node,
+    pub node: Arc<Node>,
 }
 
 #[derive(Debug)]
@@ -124,31 +125,31 @@ pub enum Op {
     /// Constant rows; expressions over no input.
     Values { rows: Vec<Vec<Expr>> },
     /// One row without columns, or none (`One-Time Filter: false`).
-    Result { exprs: Vec<Expr>, one_time_filter: Vec<Expr>, input: Option<Box<Node>> },
-    Filter { input: Box<Node>, predicate: Vec<Expr> },
-    Project { input: Box<Node>, exprs: Vec<Expr> },
-    ProjectSet { input: Box<Node>, calls: Vec<TableFunctionCall> },
+    Result { exprs: Vec<Expr>, one_time_filter: Vec<Expr>, input: Option<Arc<Node>> },
+    Filter { input: Arc<Node>, predicate: Vec<Expr> },
+    Project { input: Arc<Node>, exprs: Vec<Expr> },
+    ProjectSet { input: Arc<Node>, calls: Vec<TableFunctionCall> },
     HashJoin(HashJoin),
     MergeJoin(MergeJoin),
     NestedLoop(NestedLoop),
     /// For each left row (batched), look its match up in `inner`'s table or index by key.
     IndexJoin(IndexJoin),
     Aggregate(AggregateOp),
-    Window { input: Box<Node>, calls: Vec<WindowCall> },
-    Sort { input: Box<Node>, keys: Vec<SortKey>, presorted: usize },
+    Window { input: Arc<Node>, calls: Vec<WindowCall> },
+    Sort { input: Arc<Node>, keys: Vec<SortKey>, presorted: usize },
     /// Sort of which only the first rows are wanted.
-    TopN { input: Box<Node>, keys: Vec<SortKey>, limit: Expr, offset: Option<Expr> },
-    Limit { input: Box<Node>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
+    TopN { input: Arc<Node>, keys: Vec<SortKey>, limit: Expr, offset: Option<Expr> },
+    Limit { input: Arc<Node>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
     /// All columns are the key (`keys: None`), or the first row of each key in input order.
-    Distinct { input: Box<Node>, keys: Option<Vec<Expr>>, strategy: Strategy },
-    Append { inputs: Vec<Node> },
+    Distinct { input: Arc<Node>, keys: Option<Vec<Expr>>, strategy: Strategy },
+    Append { inputs: Vec<Arc<Node>> },
     /// INTERSECT / EXCEPT [ALL], and UNION as `Append` + `Distinct`.
-    SetOp { kind: SetOpKind, all: bool, left: Box<Node>, right: Box<Node> },
+    SetOp { kind: SetOpKind, all: bool, left: Arc<Node>, right: Arc<Node> },
     CteScan { id: CteId, name: String, alias: String, columns: Vec<usize>, filter: Vec<Expr> },
     /// WITH RECURSIVE; `WorkTableScan`s of `id` inside `step` read the last round.
-    RecursiveUnion { id: CteId, name: String, base: Box<Node>, step: Box<Node>, all: bool },
+    RecursiveUnion { id: CteId, name: String, base: Arc<Node>, step: Arc<Node>, all: bool },
     WorkTableScan { id: CteId, name: String, columns: Vec<usize>, filter: Vec<Expr> },
-    LockRows { input: Box<Node>, targets: Vec<LockRows> },
+    LockRows { input: Arc<Node>, targets: Vec<LockRows> },
     Insert(InsertOp),
     Update(UpdateOp),
     Delete(DeleteOp),
@@ -209,8 +210,8 @@ pub struct SortKey {
 #[derive(Debug)]
 pub struct HashJoin {
     pub kind: JoinKind,
-    pub left: Box<Node>,
-    pub right: Box<Node>,
+    pub left: Arc<Node>,
+    pub right: Arc<Node>,
     /// Pairs of keys, over the left child's and over the right child's columns, of one type each.
     pub keys: Vec<(Expr, Expr)>,
     /// Part of the join condition: over left columns then right columns.
@@ -222,8 +223,8 @@ pub struct HashJoin {
 #[derive(Debug)]
 pub struct MergeJoin {
     pub kind: JoinKind,
-    pub left: Box<Node>,
-    pub right: Box<Node>,
+    pub left: Arc<Node>,
+    pub right: Arc<Node>,
     pub keys: Vec<(Expr, Expr)>,
     pub residual: Vec<Expr>,
 }
@@ -231,8 +232,8 @@ pub struct MergeJoin {
 #[derive(Debug)]
 pub struct NestedLoop {
     pub kind: JoinKind,
-    pub left: Box<Node>,
-    pub right: Box<Node>,
+    pub left: Arc<Node>,
+    pub right: Arc<Node>,
     pub condition: Vec<Expr>,
     /// Plan parameters the right side reads, set from these left expressions; then it is re-run per
     /// left row. Empty: the right side is materialised once.
@@ -243,7 +244,7 @@ pub struct NestedLoop {
 pub struct IndexJoin {
     /// Inner, Left, Semi or Anti.
     pub kind: JoinKind,
-    pub left: Box<Node>,
+    pub left: Arc<Node>,
     pub inner: SeqScan,
     /// `None`: the table's own key.
     pub index: Option<Arc<IndexDef>>,
@@ -265,7 +266,7 @@ pub enum Strategy {
 /// Output: the group columns, then GROUPING() results, then one column per call.
 #[derive(Debug)]
 pub struct AggregateOp {
-    pub input: Box<Node>,
+    pub input: Arc<Node>,
     pub groups: Vec<Expr>,
     pub grouping_sets: Option<Vec<Vec<usize>>>,
     pub grouping_calls: Vec<Vec<usize>>,
@@ -288,7 +289,7 @@ pub struct LockRows {
 #[derive(Debug)]
 pub struct InsertOp {
     pub table: Arc<TableDef>,
-    pub input: Box<Node>,
+    pub input: Arc<Node>,
     /// For each of `table.columns`: the input position.
     pub columns: Vec<usize>,
     /// Over the new row: `Expr::Input(i)` is `table.columns[i]`.
@@ -341,7 +342,7 @@ pub struct OnConflictUpdateOp {
 #[derive(Debug)]
 pub struct UpdateOp {
     pub table: Arc<TableDef>,
-    pub input: Box<Node>,
+    pub input: Arc<Node>,
     /// Input positions: the row key, and the old value of each of `table.columns` (dropped: unused).
     pub row_key: usize,
     pub old: Vec<Option<usize>>,
@@ -369,7 +370,7 @@ pub struct Recheck {
 #[derive(Debug)]
 pub struct DeleteOp {
     pub table: Arc<TableDef>,
-    pub input: Box<Node>,
+    pub input: Arc<Node>,
     pub row_key: usize,
     pub old: Vec<Option<usize>>,
     pub recheck: Option<Recheck>,
