@@ -89,6 +89,9 @@ pub struct SubPlan {
     pub kind: SubPlanKind,
     /// For a correlated plan: parameters set from the outer row before each run.
     pub parameters: Vec<PlanParameterId>,
+    /// Their values: one per parameter, over the input of the operator whose expression holds the
+    /// `Expr::Subquery` (in a physical plan its `SubqueryId` is the index into `sub_plans`).
+    pub arguments: Vec<Expr>,
     /// Where an init plan's result goes.
     pub result: PlanParameterId,
     /// `InitPlan 1 (returns $0)`, `SubPlan 2`, as EXPLAIN names it.
