@@ -149,6 +149,11 @@ pub enum JoinKind {
     Mark,
     /// Left outer join that fails with 21000 on a second match (scalar subquery).
     Single,
+    /// Right rows that have a match: a Semi join with its sides swapped, so that the side kept is the
+    /// one a hash table is built of. Physical plans only; output is the right columns.
+    RightSemi,
+    /// Right rows that have none: an Anti join with its sides swapped. Physical plans only.
+    RightAnti,
 }
 
 #[derive(Debug, Clone)]

@@ -83,6 +83,12 @@ pub struct NodeStats {
     pub remarks: Vec<(String, String)>,
 }
 
+/// A subquery that is run apart from the tree.
+///
+/// Without `parameters` and of kind `Scalar`, `Exists` or `Array` it is an init plan: expressions read
+/// its value as `Expr::PlanParameter(result)`. Otherwise an `Expr::Subquery`, whose `id` is the index
+/// in [`PhysicalPlan::sub_plans`], stands where its value is wanted; rows with equal `arguments` may
+/// share a run.
 #[derive(Debug)]
 pub struct SubPlan {
     pub node: Arc<Node>,
@@ -104,6 +110,10 @@ pub enum SubPlanKind {
     Scalar,
     /// Is there a row.
     Exists,
+    /// `tests operators columns` holds for some row; three-valued. Only in place (`Expr::Subquery`).
+    Any,
+    /// `tests operators columns` holds for all rows; three-valued. Only in place (`Expr::Subquery`).
+    All,
     /// First column of all rows, as an array value (for `= ANY`/`<> ALL` hashed or compared by the expression).
     Array,
 }
@@ -209,7 +219,7 @@ pub struct SortKey {
 }
 
 /// The right child is built into a table, the left one probes it. Output: left columns then right
-/// (Semi, Anti, NullAwareAnti: left only; Mark: left, then the boolean).
+/// (Semi, Anti, NullAwareAnti: left only; Mark: left, then the boolean; RightSemi, RightAnti: right only).
 #[derive(Debug)]
 pub struct HashJoin {
     pub kind: JoinKind,
@@ -232,6 +242,7 @@ pub struct MergeJoin {
     pub residual: Vec<Expr>,
 }
 
+/// Rows come in the order of the left side.
 #[derive(Debug)]
 pub struct NestedLoop {
     pub kind: JoinKind,
@@ -243,6 +254,7 @@ pub struct NestedLoop {
     pub parameters: Vec<(PlanParameterId, Expr)>,
 }
 
+/// Rows come in the order of the left side.
 #[derive(Debug)]
 pub struct IndexJoin {
     /// Inner, Left, Semi or Anti.
