@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use types::text::TextContext;
 use types::{Batch, DataType, Error, Result, Value, Vector};
 
 use crate::expr::{PlanParameterId, Subquery};
@@ -18,6 +19,8 @@ pub struct EvalContext<'a> {
     pub transaction_time: i64,
     /// The same for the statement: statement_timestamp().
     pub statement_time: i64,
+    /// The settings text forms depend on, the time zone among them.
+    pub text: TextContext,
     /// `$1` is `parameters[0]`.
     pub parameters: &'a [Value],
     /// Results of init plans and outer values of correlated sub-plans, by [`PlanParameterId`].
@@ -152,6 +155,7 @@ impl<'a> EvalContext<'a> {
         EvalContext {
             transaction_time: 0,
             statement_time: 0,
+            text: TextContext::default(),
             parameters: &[],
             plan_parameters: Vec::new(),
             random_state: Cell::new(0x9E37_79B9_7F4A_7C15),

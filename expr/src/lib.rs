@@ -28,4 +28,5 @@ pub use expr::{
 };
 pub use function::{Comparison, Function, FunctionKind, Operator, Volatility};
 pub use registry::{CastContext, registry};
+pub use table::TableFunctionCall;
 pub use window::{Frame, WindowArgs, WindowCall};
