@@ -132,6 +132,7 @@ impl<'a> PlanContext<'a> {
         let mut cx = EvalContext::new(self.host);
         cx.transaction_time = self.transaction_time;
         cx.statement_time = self.statement_time;
+        cx.text = self.text.clone();
         cx
     }
 
