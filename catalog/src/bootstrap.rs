@@ -1,0 +1,71 @@
+//! What an empty data directory starts with.
+
+use std::sync::Arc;
+
+use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
+use crate::change::{CatalogChange, Object};
+use crate::object::{DatabaseDef, DatabaseId, RoleDef, RoleId, SchemaDef};
+
+/// The role `postgres`, PostgreSQL's bootstrap superuser OID.
+pub const BOOTSTRAP_ROLE: RoleId = RoleId(10);
+/// The database `postgres`.
+pub const POSTGRES_DATABASE: DatabaseId = DatabaseId(5);
+
+/// A superuser that may log in.
+pub fn superuser(id: RoleId, name: &str) -> RoleDef {
+    RoleDef {
+        id,
+        name: name.to_string(),
+        superuser: true,
+        inherit: true,
+        create_role: true,
+        create_db: true,
+        login: true,
+        replication: true,
+        bypass_rls: true,
+        connection_limit: -1,
+        password: None,
+        valid_until: None,
+        member_of: Vec::new(),
+    }
+}
+
+/// A database that takes connections.
+pub fn database(id: DatabaseId, name: &str, owner: RoleId) -> DatabaseDef {
+    DatabaseDef { id, name: name.to_string(), owner, allow_connections: true, connection_limit: -1 }
+}
+
+/// The server's own objects: superusers `postgres` and `user`, and a database of each name.
+/// `next_oid` gives the OIDs of the second pair when `user` is another name.
+pub fn shared_objects(user: &str, mut next_oid: impl FnMut() -> u32) -> CatalogChange {
+    let mut puts = vec![
+        Object::Role(Arc::new(superuser(BOOTSTRAP_ROLE, "postgres"))),
+        Object::Database(Arc::new(database(POSTGRES_DATABASE, "postgres", BOOTSTRAP_ROLE))),
+    ];
+    if user != "postgres" && !user.is_empty() {
+        let role = RoleId(next_oid());
+        puts.push(Object::Role(Arc::new(superuser(role, user))));
+        puts.push(Object::Database(Arc::new(database(DatabaseId(next_oid()), user, role))));
+    }
+    CatalogChange { drops: Vec::new(), puts }
+}
+
+/// A new database's schemas.
+pub fn database_objects() -> CatalogChange {
+    let schema = |id, name: &str, comment: &str| {
+        Object::Schema(Arc::new(SchemaDef {
+            id,
+            name: name.to_string(),
+            owner: BOOTSTRAP_ROLE,
+            comment: Some(comment.to_string()).filter(|text| !text.is_empty()),
+        }))
+    };
+    CatalogChange {
+        drops: Vec::new(),
+        puts: vec![
+            schema(PG_CATALOG, "pg_catalog", "system catalog schema"),
+            schema(PUBLIC, "public", "standard public schema"),
+            schema(INFORMATION_SCHEMA, "information_schema", ""),
+        ],
+    }
+}
