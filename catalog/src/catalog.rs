@@ -10,8 +10,8 @@ use types::{Error, Result, SqlState};
 
 use crate::change::{CatalogChange, Object, ObjectId};
 use crate::object::{
-    DatabaseDef, DatabaseId, IndexDef, RelationId, RoleDef, RoleId, SchemaDef, SchemaId, SequenceDef, TableDef,
-    ViewDef,
+    DatabaseDef, DatabaseId, IndexDef, RelationId, RoleDef, RoleId, SchemaDef, SchemaId, SequenceDef,
+    TableDef, ViewDef,
 };
 use crate::stats::TableStats;
 use crate::system::{self, VirtualTable};
@@ -302,7 +302,12 @@ impl Catalog {
     /// `schema.name`, or the first match of `name` on the path. `None` if there is none.
     ///
     /// 3F000 when `schema` is given and does not exist.
-    pub fn find_relation(&self, schema: Option<&str>, name: &str, path: &[SchemaId]) -> Result<Option<&Relation>> {
+    pub fn find_relation(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        path: &[SchemaId],
+    ) -> Result<Option<&Relation>> {
         match schema {
             Some(schema) => {
                 let schema = self.schema_by_name(schema).ok_or_else(|| undefined_schema(schema))?;

@@ -151,10 +151,17 @@ pub struct ConstraintDef {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConstraintKind {
-    PrimaryKey { index: RelationId },
-    Unique { index: RelationId },
+    PrimaryKey {
+        index: RelationId,
+    },
+    Unique {
+        index: RelationId,
+    },
     /// SQL text of the condition.
-    Check { expression: String, columns: Vec<usize> },
+    Check {
+        expression: String,
+        columns: Vec<usize>,
+    },
     ForeignKey(ForeignKey),
 }
 

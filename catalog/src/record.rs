@@ -106,9 +106,15 @@ fn malformed(what: &str) -> Error {
 fn write_role(out: &mut Writer, def: &RoleDef) {
     out.u32(def.id.0);
     out.string(&def.name);
-    for flag in
-        [def.superuser, def.inherit, def.create_role, def.create_db, def.login, def.replication, def.bypass_rls]
-    {
+    for flag in [
+        def.superuser,
+        def.inherit,
+        def.create_role,
+        def.create_db,
+        def.login,
+        def.replication,
+        def.bypass_rls,
+    ] {
         out.bool(flag);
     }
     out.i32(def.connection_limit);
@@ -361,7 +367,8 @@ fn read_view(input: &mut Reader<'_>) -> Result<ViewDef> {
         schema: SchemaId(input.u32()?),
         name: input.string()?,
         owner: RoleId(input.u32()?),
-        columns: input.list(|input| Ok(ViewColumn { name: input.string()?, data_type: input.data_type()? }))?,
+        columns: input
+            .list(|input| Ok(ViewColumn { name: input.string()?, data_type: input.data_type()? }))?,
         definition: input.string()?,
         search_path: input.list(Reader::string)?,
         depends_on: input.list(|input| Ok(RelationId(input.u32()?)))?,
@@ -700,4 +707,137 @@ fn physical_number(physical: Physical) -> u8 {
 
 fn physical_from(number: u8) -> Result<Physical> {
     PHYSICALS.get(usize::from(number)).copied().ok_or_else(|| malformed("physical type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bootstrap;
+
+    fn sample_table() -> TableDef {
+        let index = IndexDef {
+            id: RelationId(16390),
+            table: RelationId(16385),
+            schema: SchemaId(2200),
+            name: "t_pkey".into(),
+            columns: vec![IndexColumn {
+                column: Some(0),
+                expression: None,
+                data_type: DataType::INT4,
+                descending: false,
+                nulls_first: false,
+            }],
+            include: vec![],
+            unique: true,
+            primary: true,
+            nulls_not_distinct: false,
+            is_clustered: true,
+            tree: TreeNumber(100),
+            predicate: Some("a > 0".into()),
+            comment: None,
+        };
+        let column = ColumnDef {
+            name: "a".into(),
+            number: 1,
+            data_type: DataType::numeric(15, 2).unwrap(),
+            not_null: true,
+            default: Some("1 + 1".into()),
+            generated: false,
+            identity: Identity::ByDefault,
+            missing: Value::text("x"),
+            dropped: false,
+            comment: Some("c".into()),
+        };
+        let check = ConstraintDef {
+            id: ConstraintId(16391),
+            name: "t_fk".into(),
+            kind: ConstraintKind::ForeignKey(ForeignKey {
+                columns: vec![0],
+                referenced_table: RelationId(1),
+                referenced_columns: vec![2],
+                referenced_index: RelationId(3),
+                on_update: ForeignKeyAction::Cascade,
+                on_delete: ForeignKeyAction::SetNull,
+                match_full: true,
+            }),
+            deferrable: true,
+            initially_deferred: false,
+            validated: true,
+        };
+        TableDef {
+            id: RelationId(16385),
+            schema: SchemaId(2200),
+            name: "t".into(),
+            owner: RoleId(10),
+            columns: vec![column],
+            tree: TreeNumber(100),
+            clustered_by: Some(vec![0]),
+            indexes: vec![Arc::new(index)],
+            constraints: vec![check],
+            persistence: Persistence::Permanent,
+            comment: None,
+            row_type: 16386,
+        }
+    }
+
+    #[test]
+    fn objects_survive_the_way_there_and_back() {
+        let mut objects = bootstrap::shared_objects("alice", || 16384).puts;
+        objects.extend(bootstrap::database_objects().puts);
+        objects.push(Object::Table(Arc::new(sample_table())));
+        objects.push(Object::Stats(Arc::new(TableStats {
+            table: RelationId(16385),
+            rows: 10.0,
+            pages: 3,
+            sample_rows: 10,
+            columns: vec![
+                None,
+                Some(ColumnStats {
+                    most_common: vec![(Value::Int32(3), 0.5)],
+                    histogram: vec![Value::text("a"), Value::Null, Value::Float64(0.5)],
+                    correlation: Some(1.0),
+                    ..ColumnStats::default()
+                }),
+            ],
+        })));
+        for object in objects {
+            let key = encode_key(DatabaseId(5), object.id());
+            assert_eq!(decode(&key, &encode(&object)).unwrap(), object);
+        }
+    }
+
+    #[test]
+    fn cut_or_altered_records_are_errors_not_panics() {
+        let object = Object::Table(Arc::new(sample_table()));
+        let key = encode_key(DatabaseId(5), object.id());
+        let record = encode(&object);
+        for len in 0..record.len() {
+            assert!(decode(&key, &record[..len]).is_err());
+        }
+        for at in 0..record.len() {
+            let mut altered = record.clone();
+            altered[at] ^= 0x55;
+            let _ = decode(&key, &altered);
+        }
+    }
+
+    #[test]
+    fn an_apply_replaces_and_drops_whole_objects() {
+        let base = crate::Catalog::empty(DatabaseId(5)).apply(&bootstrap::database_objects());
+        let with_table = base.apply(&crate::CatalogChange::put(Object::Table(Arc::new(sample_table()))));
+        let path = [crate::PUBLIC];
+        assert!(with_table.find_relation(None, "t_pkey", &path).unwrap().is_some());
+        let mut renamed = sample_table();
+        renamed.name = "u".into();
+        renamed.indexes.clear();
+        let after = with_table.apply(&crate::CatalogChange::put(Object::Table(Arc::new(renamed))));
+        assert!(after.find_relation(None, "t", &path).unwrap().is_none());
+        assert!(after.find_relation(Some("public"), "u", &[]).unwrap().is_some());
+        assert!(after.find_relation(None, "t_pkey", &path).unwrap().is_none());
+        assert!(with_table.find_relation(None, "t", &path).unwrap().is_some(), "the old value stands");
+        assert_eq!(
+            after.find_relation(Some("nope"), "u", &[]).unwrap_err().code(),
+            types::SqlState::INVALID_SCHEMA_NAME
+        );
+    }
 }

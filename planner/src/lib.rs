@@ -1,2 +1,1 @@
 //! Statement and catalog in, plan out: a pure function.
-
