@@ -10,6 +10,9 @@ use catalog::{IndexDef, RelationId, TableDef};
 use expr::{AggregateCall, ColumnId, Expr, SubqueryId, TableFunctionCall, WindowCall};
 use types::{DataType, Span};
 
+pub use expr::SortKey;
+pub use parser::ast::{FrameExclusion, FrameUnits};
+
 /// A statement's plan with what belongs to the whole of it.
 #[derive(Debug, Clone)]
 pub struct LogicalStatement {
@@ -92,7 +95,8 @@ pub enum LogicalPlan {
     Join(Join),
     /// One row per group (one row at all without `groups`, unless `grouping_sets` says otherwise).
     Aggregate(Aggregate),
-    Window { input: Box<LogicalPlan>, calls: Vec<(ColumnId, WindowCall)> },
+    /// Adds columns to its input: calls that share one window. Several windows are several nodes.
+    Window { input: Box<LogicalPlan>, window: WindowSpec, calls: Vec<(ColumnId, WindowCall)> },
     Sort { input: Box<LogicalPlan>, keys: Vec<SortKey> },
     Limit { input: Box<LogicalPlan>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
     /// DISTINCT over all columns, or DISTINCT ON (`on`), which keeps the first row of each in input order.
@@ -180,11 +184,43 @@ pub struct Aggregate {
     pub calls: Vec<(ColumnId, AggregateCall)>,
 }
 
+/// PARTITION BY, ORDER BY and frame of a window. In a physical plan its expressions are over positions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SortKey {
-    pub expr: Expr,
-    pub descending: bool,
-    pub nulls_first: bool,
+pub struct WindowSpec {
+    pub partition_by: Vec<Expr>,
+    pub order_by: Vec<SortKey>,
+    pub frame: WindowFrame,
+}
+
+/// The rows a frame-aware call sees. The default is RANGE UNBOUNDED PRECEDING TO CURRENT ROW.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowFrame {
+    pub units: FrameUnits,
+    pub start: FrameBound,
+    pub end: FrameBound,
+    pub exclusion: FrameExclusion,
+}
+
+/// `Preceding` and `Following` hold an offset without columns: bigint for ROWS and GROUPS, for RANGE of
+/// the type that is added to or taken from the ordering column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FrameBound {
+    UnboundedPreceding,
+    Preceding(Expr),
+    CurrentRow,
+    Following(Expr),
+    UnboundedFollowing,
+}
+
+impl Default for WindowFrame {
+    fn default() -> WindowFrame {
+        WindowFrame {
+            units: FrameUnits::Range,
+            start: FrameBound::UnboundedPreceding,
+            end: FrameBound::CurrentRow,
+            exclusion: FrameExclusion::NoOthers,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,10 @@ use catalog::{IndexDef, TableDef, VirtualTable};
 use expr::{AggregateCall, Expr, PlanParameterId, TableFunctionCall, WindowCall};
 use types::{DataType, Schema};
 
-pub use crate::logical::{CteId, JoinKind, LockStrength, LockWait, SetOpKind};
+pub use crate::logical::{
+    CteId, FrameBound, FrameExclusion, FrameUnits, JoinKind, LockStrength, LockWait, SetOpKind, SortKey, WindowFrame,
+    WindowSpec,
+};
 
 /// A complete plan.
 #[derive(Debug)]
@@ -148,7 +151,8 @@ pub enum Op {
     /// For each left row (batched), look its match up in `inner`'s table or index by key.
     IndexJoin(IndexJoin),
     Aggregate(AggregateOp),
-    Window { input: Arc<Node>, calls: Vec<WindowCall> },
+    /// The input is sorted by partition, then order. Output: the input's columns, then one per call.
+    Window { input: Arc<Node>, window: WindowSpec, calls: Vec<WindowCall> },
     Sort { input: Arc<Node>, keys: Vec<SortKey>, presorted: usize },
     /// Sort of which only the first rows are wanted.
     TopN { input: Arc<Node>, keys: Vec<SortKey>, limit: Expr, offset: Option<Expr> },
@@ -209,13 +213,6 @@ pub struct KeyRange {
     pub upper: Option<(Expr, bool)>,
     /// The next column IS NULL.
     pub is_null: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct SortKey {
-    pub expr: Expr,
-    pub descending: bool,
-    pub nulls_first: bool,
 }
 
 /// The right child is built into a table, the left one probes it. Output: left columns then right
