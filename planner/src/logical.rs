@@ -338,3 +338,259 @@ pub struct BoundSubquery {
     /// Outer columns it refers to; empty is uncorrelated.
     pub outer: Vec<ColumnId>,
 }
+
+impl LogicalPlan {
+    /// The columns of its rows, in order.
+    pub fn output(&self) -> Vec<ColumnId> {
+        let mut columns = Vec::new();
+        self.push_output(&mut columns);
+        columns
+    }
+
+    fn push_output(&self, out: &mut Vec<ColumnId>) {
+        match self {
+            LogicalPlan::Scan(scan) => {
+                out.extend(scan.columns.iter().map(|(id, _)| *id));
+                out.extend(scan.row_key);
+            }
+            LogicalPlan::VirtualScan { columns, .. } => out.extend(columns.iter().map(|(id, _)| *id)),
+            LogicalPlan::FunctionScan { columns, ordinality, .. } => {
+                out.extend(columns);
+                out.extend(*ordinality);
+            }
+            LogicalPlan::Values { columns, .. }
+            | LogicalPlan::CteRef { columns, .. }
+            | LogicalPlan::RecursiveUnion { columns, .. } => out.extend(columns),
+            LogicalPlan::SetOp(set_op) => out.extend(&set_op.columns),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Distinct { input, .. }
+            | LogicalPlan::Lock { input, .. } => input.push_output(out),
+            LogicalPlan::Project { exprs, .. } => out.extend(exprs.iter().map(|computed| computed.id)),
+            LogicalPlan::Join(join) => {
+                if !matches!(join.kind, JoinKind::RightSemi | JoinKind::RightAnti) {
+                    join.left.push_output(out);
+                }
+                match join.kind {
+                    JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti => {}
+                    JoinKind::Mark => out.extend(join.mark),
+                    _ => join.right.push_output(out),
+                }
+            }
+            LogicalPlan::Aggregate(aggregate) => {
+                out.extend(aggregate.groups.iter().map(|computed| computed.id));
+                out.extend(aggregate.grouping_calls.iter().map(|(id, _)| *id));
+                out.extend(aggregate.calls.iter().map(|(id, _)| *id));
+            }
+            LogicalPlan::Window { input, calls, .. } => {
+                input.push_output(out);
+                out.extend(calls.iter().map(|(id, _)| *id));
+            }
+            LogicalPlan::ProjectSet { input, calls } => {
+                input.push_output(out);
+                out.extend(calls.iter().map(|(id, _)| *id));
+            }
+            LogicalPlan::With { body, .. } => body.push_output(out),
+            LogicalPlan::Insert(Insert { returning, .. })
+            | LogicalPlan::Update(Update { returning, .. })
+            | LogicalPlan::Delete(Delete { returning, .. }) => {
+                out.extend(returning.iter().flatten().map(|computed| computed.id));
+            }
+        }
+    }
+
+    /// The plans it reads rows from, left to right.
+    pub fn inputs(&self) -> Vec<&LogicalPlan> {
+        match self {
+            LogicalPlan::Scan(_)
+            | LogicalPlan::VirtualScan { .. }
+            | LogicalPlan::FunctionScan { .. }
+            | LogicalPlan::Values { .. }
+            | LogicalPlan::CteRef { .. } => Vec::new(),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Window { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Distinct { input, .. }
+            | LogicalPlan::Lock { input, .. }
+            | LogicalPlan::ProjectSet { input, .. } => vec![input],
+            LogicalPlan::Aggregate(aggregate) => vec![&aggregate.input],
+            LogicalPlan::Join(join) => vec![&join.left, &join.right],
+            LogicalPlan::SetOp(set_op) => vec![&set_op.left, &set_op.right],
+            LogicalPlan::With { definition, body, .. } => vec![definition, body],
+            LogicalPlan::RecursiveUnion { base, step, .. } => vec![base, step],
+            LogicalPlan::Insert(insert) => vec![&insert.source],
+            LogicalPlan::Update(update) => vec![&update.source],
+            LogicalPlan::Delete(delete) => vec![&delete.source],
+        }
+    }
+
+    /// [`LogicalPlan::inputs`], to change them in place.
+    pub fn inputs_mut(&mut self) -> Vec<&mut LogicalPlan> {
+        match self {
+            LogicalPlan::Scan(_)
+            | LogicalPlan::VirtualScan { .. }
+            | LogicalPlan::FunctionScan { .. }
+            | LogicalPlan::Values { .. }
+            | LogicalPlan::CteRef { .. } => Vec::new(),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Window { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Distinct { input, .. }
+            | LogicalPlan::Lock { input, .. }
+            | LogicalPlan::ProjectSet { input, .. } => vec![input],
+            LogicalPlan::Aggregate(aggregate) => vec![&mut aggregate.input],
+            LogicalPlan::Join(join) => vec![&mut join.left, &mut join.right],
+            LogicalPlan::SetOp(set_op) => vec![&mut set_op.left, &mut set_op.right],
+            LogicalPlan::With { definition, body, .. } => vec![definition, body],
+            LogicalPlan::RecursiveUnion { base, step, .. } => vec![base, step],
+            LogicalPlan::Insert(insert) => vec![&mut insert.source],
+            LogicalPlan::Update(update) => vec![&mut update.source],
+            LogicalPlan::Delete(delete) => vec![&mut delete.source],
+        }
+    }
+
+    /// Calls `f` on every expression the node itself holds (not its inputs').
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        match self {
+            LogicalPlan::Scan(_)
+            | LogicalPlan::VirtualScan { .. }
+            | LogicalPlan::CteRef { .. }
+            | LogicalPlan::RecursiveUnion { .. }
+            | LogicalPlan::With { .. }
+            | LogicalPlan::SetOp(_)
+            | LogicalPlan::Lock { .. } => {}
+            LogicalPlan::FunctionScan { call, .. } => call.args.iter().for_each(f),
+            LogicalPlan::Values { rows, .. } => rows.iter().flatten().for_each(f),
+            LogicalPlan::Filter { predicate, .. } => predicate.iter().for_each(f),
+            LogicalPlan::Project { exprs, .. } => exprs.iter().for_each(|computed| f(&computed.expr)),
+            LogicalPlan::Join(join) => join.on.iter().for_each(f),
+            LogicalPlan::Aggregate(aggregate) => {
+                aggregate.groups.iter().for_each(|computed| f(&computed.expr));
+                for (_, call) in &aggregate.calls {
+                    call.args.iter().for_each(&mut *f);
+                    call.order_by.iter().for_each(|key| f(&key.expr));
+                    call.filter.iter().for_each(&mut *f);
+                }
+            }
+            LogicalPlan::Window { window, calls, .. } => {
+                window.partition_by.iter().for_each(&mut *f);
+                window.order_by.iter().for_each(|key| f(&key.expr));
+                for bound in [&window.frame.start, &window.frame.end] {
+                    if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
+                        f(offset);
+                    }
+                }
+                for (_, call) in calls {
+                    call.args.iter().for_each(&mut *f);
+                    call.order_by.iter().for_each(|key| f(&key.expr));
+                    call.filter.iter().for_each(&mut *f);
+                }
+            }
+            LogicalPlan::Sort { keys, .. } => keys.iter().for_each(|key| f(&key.expr)),
+            LogicalPlan::Limit { limit, offset, with_ties, .. } => {
+                limit.iter().chain(offset).for_each(&mut *f);
+                with_ties.iter().flatten().for_each(|key| f(&key.expr));
+            }
+            LogicalPlan::Distinct { on, .. } => on.iter().flatten().for_each(f),
+            LogicalPlan::ProjectSet { calls, .. } => {
+                calls.iter().flat_map(|(_, call)| &call.args).for_each(f);
+            }
+            LogicalPlan::Insert(insert) => {
+                insert.checks.iter().for_each(|check| f(&check.predicate));
+                if let Some(update) = insert.on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
+                    update.assignments.iter().for_each(|(_, value)| f(value));
+                    update.filter.iter().for_each(&mut *f);
+                }
+                insert.returning.iter().flatten().for_each(|computed| f(&computed.expr));
+            }
+            LogicalPlan::Update(update) => {
+                update.checks.iter().for_each(|check| f(&check.predicate));
+                update.returning.iter().flatten().for_each(|computed| f(&computed.expr));
+            }
+            LogicalPlan::Delete(delete) => {
+                delete.returning.iter().flatten().for_each(|computed| f(&computed.expr));
+            }
+        }
+    }
+
+    /// [`LogicalPlan::each_expr`], to change them in place.
+    pub fn each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        match self {
+            LogicalPlan::Scan(_)
+            | LogicalPlan::VirtualScan { .. }
+            | LogicalPlan::CteRef { .. }
+            | LogicalPlan::RecursiveUnion { .. }
+            | LogicalPlan::With { .. }
+            | LogicalPlan::SetOp(_)
+            | LogicalPlan::Lock { .. } => {}
+            LogicalPlan::FunctionScan { call, .. } => call.args.iter_mut().for_each(f),
+            LogicalPlan::Values { rows, .. } => rows.iter_mut().flatten().for_each(f),
+            LogicalPlan::Filter { predicate, .. } => predicate.iter_mut().for_each(f),
+            LogicalPlan::Project { exprs, .. } => {
+                exprs.iter_mut().for_each(|computed| f(&mut computed.expr));
+            }
+            LogicalPlan::Join(join) => join.on.iter_mut().for_each(f),
+            LogicalPlan::Aggregate(aggregate) => {
+                aggregate.groups.iter_mut().for_each(|computed| f(&mut computed.expr));
+                for (_, call) in &mut aggregate.calls {
+                    call.args.iter_mut().for_each(&mut *f);
+                    call.order_by.iter_mut().for_each(|key| f(&mut key.expr));
+                    call.filter.iter_mut().for_each(&mut *f);
+                }
+            }
+            LogicalPlan::Window { window, calls, .. } => {
+                window.partition_by.iter_mut().for_each(&mut *f);
+                window.order_by.iter_mut().for_each(|key| f(&mut key.expr));
+                for bound in [&mut window.frame.start, &mut window.frame.end] {
+                    if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
+                        f(offset);
+                    }
+                }
+                for (_, call) in calls {
+                    call.args.iter_mut().for_each(&mut *f);
+                    call.order_by.iter_mut().for_each(|key| f(&mut key.expr));
+                    call.filter.iter_mut().for_each(&mut *f);
+                }
+            }
+            LogicalPlan::Sort { keys, .. } => keys.iter_mut().for_each(|key| f(&mut key.expr)),
+            LogicalPlan::Limit { limit, offset, with_ties, .. } => {
+                limit.iter_mut().chain(offset).for_each(&mut *f);
+                with_ties.iter_mut().flatten().for_each(|key| f(&mut key.expr));
+            }
+            LogicalPlan::Distinct { on, .. } => on.iter_mut().flatten().for_each(f),
+            LogicalPlan::ProjectSet { calls, .. } => {
+                calls.iter_mut().flat_map(|(_, call)| &mut call.args).for_each(f);
+            }
+            LogicalPlan::Insert(insert) => {
+                insert.checks.iter_mut().for_each(|check| f(&mut check.predicate));
+                if let Some(update) = insert.on_conflict.as_mut().and_then(|c| c.update.as_mut()) {
+                    update.assignments.iter_mut().for_each(|(_, value)| f(value));
+                    update.filter.iter_mut().for_each(&mut *f);
+                }
+                insert.returning.iter_mut().flatten().for_each(|computed| f(&mut computed.expr));
+            }
+            LogicalPlan::Update(update) => {
+                update.checks.iter_mut().for_each(|check| f(&mut check.predicate));
+                update.returning.iter_mut().flatten().for_each(|computed| f(&mut computed.expr));
+            }
+            LogicalPlan::Delete(delete) => {
+                delete.returning.iter_mut().flatten().for_each(|computed| f(&mut computed.expr));
+            }
+        }
+    }
+
+    /// An empty place-holder, for `std::mem::replace` while a plan is being rebuilt.
+    pub fn nothing() -> LogicalPlan {
+        LogicalPlan::Values { rows: Vec::new(), columns: Vec::new() }
+    }
+
+    /// Moves the plan out, leaving [`LogicalPlan::nothing`].
+    pub fn take(&mut self) -> LogicalPlan {
+        std::mem::replace(self, LogicalPlan::nothing())
+    }
+}
