@@ -1,1 +1,8 @@
 //! Statement and catalog in, plan out: a pure function.
+
+pub mod context;
+pub mod ddl;
+pub mod logical;
+pub mod physical;
+
+pub use context::{NoStatistics, PlanContext, PlannerSettings, Statistics};

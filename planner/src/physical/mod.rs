@@ -1,0 +1,3 @@
+//! Chooses how a logical plan is run.
+
+pub mod plan;
