@@ -4,7 +4,7 @@
 //! `physical/`. Two equal statements with equal contexts give equal plans, which is what lets
 //! `cache.rs` share them.
 
-use catalog::{Catalog, DatabaseId, RelationId, RoleId, TableStats};
+use catalog::{Catalog, DatabaseId, RelationId, RoleId, SchemaId};
 use expr::{EvalContext, Host};
 use types::{DataType, Result, TextContext, Value};
 
@@ -13,13 +13,13 @@ pub struct PlanContext<'a> {
     pub catalog: &'a Catalog,
     /// The text that was parsed: view definitions are kept as the user wrote them, errors count in it.
     pub query_text: &'a str,
-    /// Schemas searched for unqualified names, in order: existing ones only, `$user` expanded. `pg_catalog`
-    /// is searched first unless it is listed; the temporary schema before that.
+    /// The setting `search_path`, entry by entry: `"$user"` and schemas that do not exist may be among them
+    /// (see `Catalog::search_schemas`).
     pub search_path: &'a [String],
     /// Who asks: the owner of what is created.
     pub role: RoleId,
     pub database: DatabaseId,
-    /// `$1…` as the client declared them; 0 in `oid` ([`UNDECLARED`]) means: to be inferred.
+    /// `$1…` as the client declared them; [`UNDECLARED`] means: to be inferred.
     pub parameter_types: &'a [DataType],
     /// How literals are read (DateStyle, TimeZone …).
     pub text: TextContext,
@@ -28,20 +28,16 @@ pub struct PlanContext<'a> {
     pub statement_time: i64,
     /// Answers catalog functions while literals are read and constants folded (`'t'::regclass`).
     pub host: &'a dyn Host,
-    /// Live facts about tables (sizes); statistics proper are in the catalog.
+    /// Live facts about tables.
     pub statistics: &'a dyn Statistics,
     pub settings: &'a PlannerSettings,
 }
 
 /// A parameter whose type is to be inferred.
-pub const UNDECLARED: DataType =
-    DataType { oid: 0, modifier: -1, physical: types::Physical::Text };
+pub const UNDECLARED: DataType = DataType::UNKNOWN;
 
-/// What the store and the catalog know about the sizes and contents of tables.
+/// What the store knows about sizes as they are now; what ANALYZE found is in `Catalog::stats`.
 pub trait Statistics {
-    /// What ANALYZE found, `None` if it never ran.
-    fn table(&self, table: RelationId) -> Option<std::sync::Arc<TableStats>>;
-
     /// Rows there are now, roughly; `None` if the store cannot tell cheaply.
     fn row_count(&self, table: RelationId) -> Option<f64>;
 
@@ -53,10 +49,6 @@ pub trait Statistics {
 pub struct NoStatistics;
 
 impl Statistics for NoStatistics {
-    fn table(&self, _table: RelationId) -> Option<std::sync::Arc<TableStats>> {
-        None
-    }
-
     fn row_count(&self, _table: RelationId) -> Option<f64> {
         None
     }
@@ -134,6 +126,16 @@ impl<'a> PlanContext<'a> {
         cx.statement_time = self.statement_time;
         cx.text = self.text.clone();
         cx
+    }
+
+    /// The schemas searched for unqualified names, in order, `pg_catalog` first unless it is listed.
+    pub fn search_schemas(&self) -> Vec<SchemaId> {
+        self.catalog.search_schemas(self.search_path, self.role_name())
+    }
+
+    /// The name of the current role; empty if it has just been dropped.
+    pub fn role_name(&self) -> &'a str {
+        self.catalog.role(self.role).map_or("", |role| role.name.as_str())
     }
 
     /// Reads a literal of `data_type`. Errors as `types::text::parse_text`, or as the host says for `reg…` types.

@@ -5,4 +5,7 @@ pub mod ddl;
 pub mod logical;
 pub mod physical;
 
-pub use context::{NoStatistics, PlanContext, PlannerSettings, Statistics};
+pub mod binder;
+
+pub use binder::{Bound, bind};
+pub use context::{NoStatistics, PlanContext, PlannerSettings, Statistics, UNDECLARED};

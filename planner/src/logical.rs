@@ -103,7 +103,14 @@ pub enum LogicalPlan {
     Distinct { input: Box<LogicalPlan>, on: Option<Vec<Expr>> },
     SetOp(SetOp),
     /// `body` may read `definition` through [`LogicalPlan::CteRef`]s of `id`; computed at most once.
-    With { id: CteId, name: String, definition: Box<LogicalPlan>, body: Box<LogicalPlan> },
+    With {
+        id: CteId,
+        name: String,
+        definition: Box<LogicalPlan>,
+        body: Box<LogicalPlan>,
+        /// MATERIALIZED or NOT MATERIALIZED, when written.
+        materialized: Option<bool>,
+    },
     /// Rows of CTE `id`; `columns[i]` renames the definition's i-th output column.
     CteRef { id: CteId, name: String, alias: String, columns: Vec<ColumnId> },
     /// WITH RECURSIVE: `base` rows, then `step` over the last round's rows (a `CteRef` of `id`) until none.
