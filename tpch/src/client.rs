@@ -66,19 +66,16 @@ impl Client {
             match tokio::time::timeout(limit, &mut query).await {
                 Ok(result) => return Ok(answer(result?)),
                 Err(_) => {
+                    // Whether it worked shows in the query itself.
                     let _ = tokio::time::timeout(CANCEL_GRACE, cancel.cancel_query(NoTls)).await;
                     tokio::time::timeout(CANCEL_GRACE, &mut query).await.is_ok()
                 }
             }
         };
-        if !ended {
-            self.session = open(&self.config).await?;
-        }
-        Err(Error(format!(
-            "not done within {} s{}",
-            limit.as_secs(),
-            if ended { "" } else { ", nor cancelled" }
-        )))
+        // A request that came too late for this query must not cancel the next one.
+        self.session = open(&self.config).await?;
+        let seconds = limit.as_secs();
+        Err(Error(format!("not done within {seconds} s{}", if ended { "" } else { ", and not cancelled" })))
     }
 
     /// Runs `COPY table FROM STDIN` with the chunks that arrive; calls `sent` with each one's rows and bytes.

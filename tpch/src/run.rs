@@ -80,16 +80,23 @@ pub async fn run(
     sides
 }
 
-/// Creates the view where there is one, selects, drops the view: also when the SELECT failed.
+/// Creates the view where there is one, selects, drops the view: also when something failed before.
 async fn execute(client: &mut Client, statements: &Statements, timeout: Duration) -> Result<Answer> {
-    if let Some(create) = &statements.create {
-        client.query_within(create, timeout).await?;
+    let answer = match &statements.create {
+        Some(create) => client.query_within(create, timeout).await,
+        None => Ok(Answer { columns: Vec::new(), rows: Vec::new() }),
+    };
+    let answer = match answer {
+        Ok(_) => client.query_within(&statements.select, timeout).await,
+        Err(error) => Err(error),
+    };
+    match &statements.drop {
+        Some(drop) => {
+            let dropped = client.query_within(drop, timeout).await;
+            answer.and_then(|answer| dropped.map(|_| answer))
+        }
+        None => answer,
     }
-    let answer = client.query_within(&statements.select, timeout).await;
-    if let Some(drop) = &statements.drop {
-        client.query_within(drop, timeout).await?;
-    }
-    answer
 }
 
 /// The server's plan for a query, as EXPLAIN ANALYZE tells it.
