@@ -60,6 +60,7 @@ pub enum Expr {
     Literal {
         value: Value,
         data_type: DataType,
+        location: Location,
     },
     /// `$1` has index 0.
     Parameter {
@@ -272,15 +273,15 @@ impl Expr {
     }
 
     pub fn literal(value: Value, data_type: DataType) -> Expr {
-        Expr::Literal { value, data_type }
+        Expr::Literal { value, data_type, location: Location(None) }
     }
 
     pub fn null(data_type: DataType) -> Expr {
-        Expr::Literal { value: Value::Null, data_type }
+        Expr::Literal { value: Value::Null, data_type, location: Location(None) }
     }
 
     pub fn bool(value: bool) -> Expr {
-        Expr::Literal { value: Value::Bool(value), data_type: DataType::BOOL }
+        Expr::Literal { value: Value::Bool(value), data_type: DataType::BOOL, location: Location(None) }
     }
 
     pub fn column(id: ColumnId, data_type: DataType) -> Expr {
@@ -291,10 +292,22 @@ impl Expr {
         Expr::Input { position, data_type }
     }
 
-    /// A literal of type `unknown`: 'text' as the user wrote it, or NULL.
-    pub fn unknown(text: Option<&str>) -> Expr {
+    /// A literal of type `unknown`: 'text' as the user wrote it, or NULL; errors about it point at `span`.
+    pub fn unknown(text: Option<&str>, span: Span) -> Expr {
         let value = text.map_or(Value::Null, Value::text);
-        Expr::Literal { value, data_type: DataType::UNKNOWN }
+        Expr::Literal { value, data_type: DataType::UNKNOWN, location: span.into() }
+    }
+
+    /// Where it stands in the text, if it knows.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            Expr::Literal { location, .. } | Expr::Call { location, .. } | Expr::IoCast { location, .. } => {
+                location.0
+            }
+            Expr::Subquery(subquery) => subquery.location.0,
+            Expr::Relabel { arg, .. } => arg.span(),
+            _ => None,
+        }
     }
 
     pub fn is_null_literal(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod context;
 pub mod function;
 pub mod registry;
 
+pub mod cast;
 pub mod coerce;
 pub mod eval;
 
@@ -20,7 +21,7 @@ pub mod window;
 mod scalar;
 
 pub use aggregate::{Accumulator, AggregateCall, SortKey};
-pub use coerce::{Coercer, ResolvedCall};
+pub use coerce::{Coercer, Resolution, ResolvedCall};
 pub use context::{EvalContext, Host, NoHost, SubqueryRunner};
 pub use eval::{eval, eval_constant, eval_predicate};
 pub use expr::{

@@ -139,6 +139,9 @@ builtin! {
     ANYELEMENT 2283 "anyelement" "anyelement" Text Pseudo false 4 0 0;
     ANYNONARRAY 2776 "anynonarray" "anynonarray" Text Pseudo false 4 0 0;
     ANYCOMPATIBLE 5077 "anycompatible" "anycompatible" Text Pseudo false 4 0 0;
+    ANYCOMPATIBLEARRAY 5078 "anycompatiblearray" "anycompatiblearray" Composed Pseudo false -1 0 0;
+    ANYCOMPATIBLENONARRAY 5079 "anycompatiblenonarray" "anycompatiblenonarray" Text Pseudo false 4 0 0;
+    ANYENUM 3500 "anyenum" "anyenum" Text Pseudo false 4 0 0;
     BOOL_ARRAY 1000 "_bool" "boolean[]" Composed Array false -1 0 16;
     BYTEA_ARRAY 1001 "_bytea" "bytea[]" Composed Array false -1 0 17;
     CHAR_ARRAY 1002 "_char" "\"char\"[]" Composed Array false -1 0 18;
