@@ -76,6 +76,13 @@ impl Strings {
         self.ends.push(self.bytes.len());
     }
 
+    /// Appends all values of `other`.
+    pub fn append(&mut self, other: &Strings) {
+        let base = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| base + end));
+    }
+
     /// Ends the value whose bytes were appended to [`Strings::open`].
     #[inline]
     pub fn close(&mut self) {
@@ -505,6 +512,93 @@ impl VectorBuilder {
         self.len += 1;
     }
 
+    /// Appends all values of `vector`, which has this builder's physical form.
+    pub fn extend(&mut self, vector: &Vector) {
+        if vector.is_constant() {
+            return self.extend_at(vector, &vec![0; vector.len()]);
+        }
+        self.extend_data(vector.data(), None);
+        self.extend_nulls(vector, None, vector.len());
+    }
+
+    /// Appends the values of `vector` at `rows`, in that order.
+    pub fn extend_at(&mut self, vector: &Vector, rows: &[u32]) {
+        let zeros;
+        let rows = if vector.is_constant() {
+            zeros = vec![0; rows.len()];
+            &zeros
+        } else {
+            rows
+        };
+        self.extend_data(vector.data(), Some(rows));
+        self.extend_nulls(vector, Some(rows), rows.len());
+    }
+
+    fn extend_nulls(&mut self, vector: &Vector, rows: Option<&[u32]>, count: usize) {
+        let start = self.len;
+        self.len += count;
+        if vector.validity().is_all() {
+            return;
+        }
+        for i in 0..count {
+            let stored = rows.map_or(i, |rows| rows[i] as usize);
+            if !vector.validity().is_valid(stored) {
+                self.nulls.set_null(start + i, self.len);
+            }
+        }
+    }
+
+    fn extend_data(&mut self, data: &Data, rows: Option<&[u32]>) {
+        fn add<T: Clone>(out: &mut Vec<T>, values: &[T], rows: Option<&[u32]>) {
+            match rows {
+                None => out.extend_from_slice(values),
+                Some(rows) => out.extend(rows.iter().map(|&row| values[row as usize].clone())),
+            }
+        }
+        fn numerics(data: &Data, rows: Option<&[u32]>) -> Vec<Numeric> {
+            let count = rows.map_or(data.len(), <[u32]>::len);
+            let number = |i: usize| match data.value(rows.map_or(i, |rows| rows[i] as usize)) {
+                Value::Numeric(number) => number,
+                other => panic!("{other:?} is no number"),
+            };
+            (0..count).map(number).collect()
+        }
+        match (&mut self.data, data) {
+            (Data::Bool(out), Data::Bool(v)) => add(out, v, rows),
+            (Data::Int16(out), Data::Int16(v)) => add(out, v, rows),
+            (Data::Int32(out), Data::Int32(v)) => add(out, v, rows),
+            (Data::Int64(out), Data::Int64(v)) => add(out, v, rows),
+            (Data::UInt32(out), Data::UInt32(v)) => add(out, v, rows),
+            (Data::Float32(out), Data::Float32(v)) => add(out, v, rows),
+            (Data::Float64(out), Data::Float64(v)) => add(out, v, rows),
+            (Data::Decimal { scale: to, values: out }, Data::Decimal { scale, values }) if to == scale => {
+                add(out, values, rows);
+            }
+            (Data::Decimal { .. }, Data::Decimal { scale, values }) if self.len == 0 => {
+                let mut out = Vec::new();
+                add(&mut out, values, rows);
+                self.data = Data::Decimal { scale: *scale, values: out };
+            }
+            (Data::Numeric(_), Data::Decimal { scale, values }) if self.len == 0 => {
+                let mut out = Vec::new();
+                add(&mut out, values, rows);
+                self.data = Data::Decimal { scale: *scale, values: out };
+            }
+            (Data::Decimal { .. } | Data::Numeric(_), Data::Decimal { .. } | Data::Numeric(_)) => {
+                let numbers = numerics(data, rows);
+                self.widen().extend(numbers);
+            }
+            (Data::Interval(out), Data::Interval(v)) => add(out, v, rows),
+            (Data::Text(out), Data::Text(v)) | (Data::Bytea(out), Data::Bytea(v)) => match rows {
+                None => out.append(v),
+                Some(rows) => rows.iter().for_each(|&row| out.push(v.get(row as usize))),
+            },
+            (Data::Uuid(out), Data::Uuid(v)) => add(out, v, rows),
+            (Data::Composed(out), Data::Composed(v)) => add(out, v, rows),
+            (out, data) => panic!("a {:?} vector takes no {:?}", out.physical(), data.physical()),
+        }
+    }
+
     /// Turns scaled integers into general numerics.
     pub fn widen(&mut self) -> &mut Vec<Numeric> {
         if let Data::Decimal { scale, values } = &self.data {
@@ -544,6 +638,31 @@ mod tests {
 
         let constant = Vector::nulls(Physical::Int32, 70);
         assert!(constant.is_null(69) && constant.flatten().is_null(69));
+    }
+
+    #[test]
+    fn builders_extend_by_whole_vectors_and_by_rows() {
+        let part = |values: &[Value]| {
+            let mut builder = VectorBuilder::decimal(2, 0);
+            values.iter().for_each(|value| builder.push(value));
+            builder.finish()
+        };
+        let n = |unscaled, scale| Value::Numeric(Numeric::new(unscaled, scale));
+        let mut builder = VectorBuilder::new(Physical::Numeric, 0);
+        builder.extend(&part(&[n(100, 2), Value::Null, n(300, 2)]));
+        builder.extend_at(&part(&[n(400, 2), n(500, 2)]), &[1, 1]);
+        builder.extend(&Vector::nulls(Physical::Numeric, 2));
+        builder.extend(&Vector::constant(&n(7, 0), Physical::Numeric, 2));
+        let vector = builder.finish();
+        let shown: Vec<Option<(i128, u16)>> = (0..vector.len())
+            .map(|row| match vector.value(row) {
+                Value::Numeric(Numeric::Small { unscaled, scale }) => Some((unscaled, scale)),
+                _ => None,
+            })
+            .collect();
+        let five = Some((500, 2));
+        let seven = Some((7, 0));
+        assert_eq!(shown, [Some((100, 2)), None, Some((300, 2)), five, five, None, None, seven, seven]);
     }
 
     #[test]
