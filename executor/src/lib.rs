@@ -1,1 +1,95 @@
-//! See README.md.
+//! Plan and transaction in, batches out.
+//!
+//! [`execute`] makes [`Rows`], which the session pulls; [`ddl::execute_ddl`], [`dml::copy::CopyIn`] and
+//! [`analyze`] are the other doors. Everything runs synchronously on the caller's thread; waits happen
+//! inside `storage`.
+
+pub mod context;
+pub mod memory;
+
+pub mod build;
+pub mod operator;
+
+pub mod ops;
+
+pub mod dml;
+pub mod table;
+
+pub mod ddl;
+
+pub mod instrument;
+
+use std::sync::Arc;
+
+use planner::physical::plan::{NodeStats, PhysicalPlan};
+use types::{Batch, Result, Schema};
+
+pub use context::{Environment, ExecContext, SharedHost, SharedRuntime};
+pub use ddl::{DdlOutcome, execute_ddl};
+pub use dml::copy::CopyIn;
+pub use dml::is_restart;
+pub use table::Tables;
+
+use operator::BoxOperator;
+
+/// Prepares `plan` to run. Nothing is read or written before the first [`Rows::next`].
+pub fn execute(plan: &Arc<PhysicalPlan>, environment: Environment) -> Result<Rows> {
+    let cx = ExecContext::with_plan(environment, Some(plan.clone()));
+    let root = build::build(&plan.root, &cx)?;
+    Ok(Rows { plan: plan.clone(), cx, root: Some(root) })
+}
+
+/// A running plan. Owned and `Send`: a portal may keep it between messages, as long as it is dropped
+/// before its transaction ends.
+pub struct Rows {
+    plan: Arc<PhysicalPlan>,
+    cx: ExecContext,
+    root: Option<BoxOperator>,
+}
+
+impl Rows {
+    /// The next rows, at least one; `None` at the end. A statement that returns no rows (DML without
+    /// RETURNING) does all its work in the first call and answers `None`.
+    ///
+    /// Any error ends the execution; the caller rolls back what the statement wrote. An error for
+    /// which [`is_restart`] holds asks for the statement to be run again with a newer snapshot.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Batch>> {
+        let Some(root) = &mut self.root else { return Ok(None) };
+        self.cx.check_interrupt()?;
+        let result = root.next(&self.cx);
+        if !matches!(result, Ok(Some(_))) {
+            self.root = None;
+        }
+        result
+    }
+
+    /// The client's columns; empty when the statement returns none.
+    pub fn schema(&self) -> &Schema {
+        &self.plan.schema
+    }
+
+    /// Rows inserted, updated or deleted so far (the count of the command tag).
+    pub fn affected(&self) -> u64 {
+        self.cx.affected()
+    }
+
+    /// What each node has done so far, by `NodeId`; empty unless instrumented.
+    pub fn stats(&self) -> Vec<NodeStats> {
+        self.cx.stats()
+    }
+
+    pub fn peak_memory_bytes(&self) -> usize {
+        self.cx.peak_memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_portal_may_move_between_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<super::Rows>();
+        is_send::<super::CopyIn>();
+    }
+}
