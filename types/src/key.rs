@@ -15,10 +15,30 @@
 //! The bytes depend only on a value's physical form and are equal exactly when the values are equal
 //! (1.0 and 1.00; '1 month' and '30 days'; −0 and 0).
 
+mod decode;
+mod encode;
+
 use crate::datatype::{DataType, Physical};
 use crate::value::Value;
 use crate::vector::{Vector, VectorBuilder};
 use crate::{Error, Result};
+
+/// Tag of a value that is not NULL in a nullable column, and of an element of a composed value.
+const PRESENT: u8 = 0x01;
+const NULL_FIRST: u8 = 0x00;
+const NULL_LAST: u8 = 0x02;
+/// Ends text, bytea, digits and composed values.
+const END: u8 = 0x00;
+/// Text bytes 00 and 01 are written as this and 01 or 02.
+const ESCAPE: u8 = 0x01;
+
+/// First byte of a numeric, in order.
+const NUMERIC_NEGATIVE_INFINITY: u8 = 0x01;
+const NUMERIC_NEGATIVE: u8 = 0x02;
+const NUMERIC_ZERO: u8 = 0x03;
+const NUMERIC_POSITIVE: u8 = 0x04;
+const NUMERIC_INFINITY: u8 = 0x05;
+const NUMERIC_NAN: u8 = 0x06;
 
 /// One column of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,35 +148,79 @@ impl KeyLayout {
     /// The values of a key. Columns that are not lossless come back equal, not identical. XX001 on
     /// malformed bytes.
     pub fn decode(&self, key: &[u8]) -> Result<Vec<Value>> {
-        let _ = key;
-        Err(Error::internal("not built yet"))
+        let mut rest = key;
+        let values = self.columns.iter().map(|column| decode::read_column(&mut rest, column)).collect();
+        if rest.is_empty() { values } else { values.and(Err(malformed("bytes after the last column"))) }
     }
 
-    /// Appends key column `wanted[i]` to `builders[i]`. XX001 on malformed bytes.
+    /// Appends key column `wanted[i]` to `builders[i]`. XX001 on malformed bytes, XX000 for builders of
+    /// another form.
     pub fn decode_columns(&self, key: &[u8], wanted: &[usize], builders: &mut [VectorBuilder]) -> Result<()> {
         let values = self.decode(key)?;
         for (&column, builder) in wanted.iter().zip(builders) {
-            builder.push(&values[column]);
+            match values.get(column) {
+                Some(value) if builder.takes(value) => builder.push(value),
+                _ => return Err(Error::internal("builders do not fit the key")),
+            }
         }
         Ok(())
     }
 
     /// Length of the first `columns` columns of `key`, for grouping by a prefix. XX001 on malformed bytes.
     pub fn prefix_len(&self, key: &[u8], columns: usize) -> Result<usize> {
-        let _ = (key, columns);
-        Err(Error::internal("not built yet"))
+        let mut rest = key;
+        for column in self.columns.iter().take(columns) {
+            decode::read_column(&mut rest, column)?;
+        }
+        Ok(key.len() - rest.len())
     }
 }
 
-/// Appends one column of a key.
+fn malformed(what: &str) -> Error {
+    Error::corrupted(format!("malformed key: {what}"))
+}
+
+/// Appends one column of a key. XX000 for NULL in a column that is not nullable.
 pub fn encode_value(value: &Value, column: &KeyColumn, out: &mut Vec<u8>) -> Result<()> {
-    let _ = (value, column, out);
-    Err(Error::internal("not built yet"))
+    if !tag(value.is_null(), column, out)? {
+        return Ok(());
+    }
+    let start = out.len();
+    encode::write_value(value, out)?;
+    if column.descending {
+        invert(&mut out[start..]);
+    }
+    Ok(())
 }
 
 /// Appends one column of a key, straight from a vector.
+#[inline]
 pub fn encode_vector_row(vector: &Vector, row: usize, column: &KeyColumn, out: &mut Vec<u8>) -> Result<()> {
-    encode_value(&vector.value(row), column, out)
+    if !tag(vector.is_null(row), column, out)? {
+        return Ok(());
+    }
+    let start = out.len();
+    encode::write_stored(vector.data(), vector.index(row), out)?;
+    if column.descending {
+        invert(&mut out[start..]);
+    }
+    Ok(())
+}
+
+/// Writes the tag of a nullable column; whether a value follows.
+#[inline]
+fn tag(is_null: bool, column: &KeyColumn, out: &mut Vec<u8>) -> Result<bool> {
+    match (is_null, column.nullable) {
+        (false, true) => out.push(PRESENT),
+        (false, false) => {}
+        (true, true) => out.push(if column.nulls_first { NULL_FIRST } else { NULL_LAST }),
+        (true, false) => return Err(Error::internal("NULL in a key column that is not nullable")),
+    }
+    Ok(!is_null)
+}
+
+fn invert(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|byte| *byte = !*byte);
 }
 
 /// The smallest byte string above everything that starts with `prefix`: a range's exclusive end.
@@ -168,9 +232,12 @@ pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-/// The key range of text values that start with `prefix`: `(start, end)`, end exclusive. For an
-/// ascending text column, first in its key.
+/// The key range of text values that start with `prefix`: `(start, end)`, end exclusive, `None` is open.
+/// For an ascending column, first in its key.
 pub fn text_prefix_range(prefix: &str, column: &KeyColumn) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    if column.descending {
+        return Err(Error::internal("prefix range of a descending key"));
+    }
     let mut start = Vec::new();
     encode_value(&Value::text(prefix), column, &mut start)?;
     start.pop();

@@ -1,10 +1,27 @@
 //! NUMERIC: exact decimals with PostgreSQL's precision, scale and rounding rules.
 //!
-//! Up to 38 digits a number is an `i128` and a scale; beyond, a vector of decimal digits.
+//! Up to 38 digits a number is an `i128` and a scale; beyond, a [`Magnitude`], up to PostgreSQL's limits
+//! of 131,072 digits before the point and 16,383 after. A value has one form: `Big` only when its unscaled
+//! digits do not fit `i128`. Here: the type, its order, equality and hash; below, a family of operations per
+//! file.
+
+mod arithmetic;
+mod convert;
+mod functions;
+mod magnitude;
+mod text;
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
+use crate::sqlstate::SqlState;
 use crate::{Error, Result};
+pub(crate) use magnitude::Magnitude;
+
+/// Most digits after the point that a value may have.
+pub const MAX_SCALE: u16 = 16_383;
+/// Most digits before the point.
+pub const MAX_INTEGER_DIGITS: usize = 131_072;
 
 /// An exact decimal, NaN or ±infinity. Equality, order and hash ignore trailing zeros (1.0 = 1.00);
 /// NaN equals itself and is above everything.
@@ -15,7 +32,7 @@ pub enum Numeric {
         unscaled: i128,
         scale: u16,
     },
-    /// More than 38 digits.
+    /// More digits than an `i128` holds.
     Big(Box<BigNumeric>),
     NaN,
     Infinity,
@@ -25,14 +42,55 @@ pub enum Numeric {
 /// A number of more than 38 digits.
 #[derive(Debug, Clone)]
 pub struct BigNumeric {
-    pub(crate) negative: bool,
-    pub(crate) scale: u16,
-    pub(crate) digits: Vec<u32>,
+    negative: bool,
+    scale: u16,
+    magnitude: Magnitude,
 }
 
-/// Signature marker while the insides are being written.
-fn unbuilt<T>() -> Result<T> {
-    Err(Error::internal("not built yet"))
+/// `POWERS[n]` is 10^n.
+pub(crate) const POWERS: [i128; 39] = {
+    let mut powers = [1i128; 39];
+    let mut n = 1;
+    while n < 39 {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
+/// 10^n if it fits.
+#[inline]
+pub(crate) fn power_of_ten(n: usize) -> Option<i128> {
+    POWERS.get(n).copied()
+}
+
+/// Sign, digits and scale of a finite number, whatever its form.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) negative: bool,
+    pub(crate) magnitude: Magnitude,
+    pub(crate) scale: usize,
+}
+
+impl Parts {
+    /// The digits at a scale not below this one's.
+    pub(crate) fn magnitude_at(&self, scale: usize) -> Magnitude {
+        self.magnitude.shift_up(scale.saturating_sub(self.scale))
+    }
+
+    /// Decimal exponent of the leading digit plus one: digits before the point. 0.05 has −1.
+    pub(crate) fn integer_digits(&self) -> i64 {
+        signed(self.magnitude.decimal_len()) - signed(self.scale)
+    }
+}
+
+/// A size as a signed number; sizes here are far below 2^63.
+pub(crate) fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn overflow() -> Error {
+    Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
 impl Numeric {
@@ -41,13 +99,6 @@ impl Numeric {
 
     pub fn new(unscaled: i128, scale: u16) -> Numeric {
         Numeric::Small { unscaled, scale }
-    }
-
-    /// Digits, point, exponent, `NaN`, `[+-]Infinity`, `inf`; blanks around are ignored.
-    /// 22P02 `invalid input syntax for type numeric: "x"`, 22003 beyond 131072 or 16383 digits.
-    pub fn parse(text: &str) -> Result<Numeric> {
-        let _ = text;
-        unbuilt()
     }
 
     pub fn is_nan(&self) -> bool {
@@ -74,213 +125,113 @@ impl Numeric {
 
     /// −1, 0 or 1; `None` for NaN.
     pub fn signum(&self) -> Option<i32> {
-        None
-    }
-
-    /// 22003 `value overflows numeric format`, as for the other operators.
-    pub fn add(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    pub fn sub(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// The result's scale is the sum of the scales.
-    pub fn mul(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// At least 16 significant digits, as PostgreSQL. 22012 `division by zero`.
-    pub fn div(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// PostgreSQL's `div(a, b)`: the quotient cut towards zero. 22012.
-    pub fn div_trunc(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// Remainder with the sign of `self`. 22012.
-    pub fn rem(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    pub fn neg(&self) -> Numeric {
-        self.clone()
-    }
-
-    pub fn abs(&self) -> Numeric {
-        self.clone()
-    }
-
-    /// PostgreSQL's `sign`: NaN for NaN.
-    pub fn sign(&self) -> Numeric {
-        self.clone()
-    }
-
-    /// Half away from zero, to `digits` after the point (negative: before it).
-    pub fn round(&self, digits: i32) -> Numeric {
-        let _ = digits;
-        self.clone()
-    }
-
-    pub fn trunc(&self, digits: i32) -> Numeric {
-        let _ = digits;
-        self.clone()
-    }
-
-    pub fn ceil(&self) -> Numeric {
-        self.clone()
-    }
-
-    pub fn floor(&self) -> Numeric {
-        self.clone()
-    }
-
-    /// 2201F for negatives.
-    pub fn sqrt(&self) -> Result<Numeric> {
-        unbuilt()
-    }
-
-    /// 22003 when it overflows.
-    pub fn exp(&self) -> Result<Numeric> {
-        unbuilt()
-    }
-
-    /// 2201E for zero and below.
-    pub fn ln(&self) -> Result<Numeric> {
-        unbuilt()
-    }
-
-    /// The logarithm of `self` to `base`. 2201E for zero and below, 22012 for base 1.
-    pub fn log(&self, base: &Numeric) -> Result<Numeric> {
-        let _ = base;
-        unbuilt()
-    }
-
-    /// To the base 10.
-    pub fn log10(&self) -> Result<Numeric> {
-        self.log(&Numeric::from(10))
-    }
-
-    /// `self ^ exponent`. 2201F for zero to a negative and a negative to a fraction.
-    pub fn power(&self, exponent: &Numeric) -> Result<Numeric> {
-        let _ = exponent;
-        unbuilt()
-    }
-
-    /// `n!`. 22003.
-    pub fn factorial(n: i64) -> Result<Numeric> {
-        let _ = n;
-        unbuilt()
-    }
-
-    /// PostgreSQL's `gcd`.
-    pub fn gcd(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// PostgreSQL's `lcm`. 22003.
-    pub fn lcm(&self, other: &Numeric) -> Result<Numeric> {
-        let _ = other;
-        unbuilt()
-    }
-
-    /// `scale()` would be this after `trim_scale`.
-    pub fn min_scale(&self) -> u16 {
-        self.scale()
-    }
-
-    /// Without trailing zeros after the point.
-    pub fn trim_scale(&self) -> Numeric {
-        self.clone()
-    }
-
-    /// Rounded to an integer. 22003 `smallint out of range`, 0A000 `cannot convert NaN to smallint`.
-    pub fn to_i16(&self) -> Result<i16> {
-        unbuilt()
-    }
-
-    /// As [`Numeric::to_i16`], `integer`.
-    pub fn to_i32(&self) -> Result<i32> {
-        unbuilt()
-    }
-
-    /// As [`Numeric::to_i16`], `bigint`.
-    pub fn to_i64(&self) -> Result<i64> {
-        unbuilt()
-    }
-
-    /// The nearest float. 22003 when beyond the type's range.
-    pub fn to_f64(&self) -> Result<f64> {
-        unbuilt()
-    }
-
-    pub fn to_f32(&self) -> Result<f32> {
-        unbuilt()
-    }
-
-    /// 15 significant digits, as PostgreSQL's cast.
-    pub fn from_f64(value: f64) -> Numeric {
-        let _ = value;
-        Numeric::NaN
-    }
-
-    /// 6 significant digits, as PostgreSQL's cast.
-    pub fn from_f32(value: f32) -> Numeric {
-        let _ = value;
-        Numeric::NaN
-    }
-
-    /// Rounded to `scale` and checked for numeric(precision, scale). 22003 `numeric field overflow`.
-    pub fn fit(&self, precision: i32, scale: i32) -> Result<Numeric> {
-        let _ = (precision, scale);
-        unbuilt()
-    }
-
-    /// Exactly `self * 10^scale`; `None` when that is not an integer of the type, or not finite.
-    pub fn as_scaled_i64(&self, scale: u16) -> Option<i64> {
-        i64::try_from(self.as_scaled_i128(scale)?).ok()
-    }
-
-    pub fn as_scaled_i128(&self, scale: u16) -> Option<i128> {
         match self {
-            Numeric::Small { unscaled, scale: s } if *s == scale => Some(*unscaled),
+            Numeric::Small { unscaled, .. } => {
+                Some(if *unscaled > 0 { 1 } else { -i32::from(*unscaled < 0) })
+            }
+            Numeric::Big(big) => Some(if big.negative { -1 } else { 1 }),
+            Numeric::Infinity => Some(1),
+            Numeric::NegativeInfinity => Some(-1),
+            Numeric::NaN => None,
+        }
+    }
+
+    /// The finite number's parts; `None` for NaN and infinities.
+    pub(crate) fn parts(&self) -> Option<Parts> {
+        match self {
+            Numeric::Small { unscaled, scale } => Some(Parts {
+                negative: *unscaled < 0,
+                magnitude: Magnitude::from_u128(unscaled.unsigned_abs()),
+                scale: usize::from(*scale),
+            }),
+            Numeric::Big(big) => Some(Parts {
+                negative: big.negative,
+                magnitude: big.magnitude.clone(),
+                scale: usize::from(big.scale),
+            }),
             _ => None,
         }
     }
 
-    /// The wire's binary form.
-    pub fn write_binary(&self, out: &mut Vec<u8>) {
-        let _ = out;
+    /// In its one form. 22003 when it is beyond the limits; digits after the 16,383rd are rounded off.
+    pub(crate) fn from_parts(parts: Parts) -> Result<Numeric> {
+        let Parts { negative, mut magnitude, mut scale } = parts;
+        if scale > usize::from(MAX_SCALE) {
+            magnitude = magnitude.shift_down_rounded(scale - usize::from(MAX_SCALE));
+            scale = usize::from(MAX_SCALE);
+        }
+        let short = u16::try_from(scale).map_err(|_| overflow())?;
+        if let Some(unscaled) = magnitude.to_u128().and_then(|value| i128::try_from(value).ok()) {
+            return Ok(Numeric::new(if negative { -unscaled } else { unscaled }, short));
+        }
+        if magnitude.decimal_len() > scale + MAX_INTEGER_DIGITS {
+            return Err(overflow());
+        }
+        Ok(Numeric::Big(Box::new(BigNumeric { negative, scale: short, magnitude })))
     }
 
-    /// 22P03 for malformed bytes.
-    pub fn read_binary(bytes: &[u8]) -> Result<Numeric> {
-        let _ = bytes;
-        unbuilt()
+    /// Digits after the point that are needed: `scale()` after [`Numeric::trim_scale`].
+    pub fn min_scale(&self) -> u16 {
+        match self {
+            Numeric::Small { unscaled, scale } => strip_zeros(*unscaled, *scale).1,
+            Numeric::Big(big) => {
+                let zeros = u16::try_from(big.magnitude.trailing_zeros()).unwrap_or(u16::MAX);
+                big.scale.saturating_sub(zeros)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Without trailing zeros after the point.
+    pub fn trim_scale(&self) -> Numeric {
+        match self {
+            Numeric::Small { unscaled, scale } => {
+                let (unscaled, scale) = strip_zeros(*unscaled, *scale);
+                Numeric::new(unscaled, scale)
+            }
+            Numeric::Big(big) => {
+                let scale = self.min_scale();
+                let magnitude = big.magnitude.shift_down(usize::from(big.scale - scale));
+                let parts = Parts { negative: big.negative, magnitude, scale: usize::from(scale) };
+                Numeric::from_parts(parts).unwrap_or_else(|_| self.clone())
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Where infinities and NaN stand around the finite numbers.
+    fn class(&self) -> u8 {
+        match self {
+            Numeric::NegativeInfinity => 0,
+            Numeric::Small { .. } | Numeric::Big(_) => 1,
+            Numeric::Infinity => 2,
+            Numeric::NaN => 3,
+        }
     }
 }
 
-impl std::fmt::Display for Numeric {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
+/// The same number with the smallest scale.
+pub(crate) fn strip_zeros(mut unscaled: i128, mut scale: u16) -> (i128, u16) {
+    if unscaled == 0 {
+        return (0, 0);
     }
+    if let Ok(mut short) = i64::try_from(unscaled) {
+        while scale > 0 && short % 10 == 0 {
+            short /= 10;
+            scale -= 1;
+        }
+        return (i128::from(short), scale);
+    }
+    while scale > 0 && unscaled % 10 == 0 {
+        unscaled /= 10;
+        scale -= 1;
+    }
+    (unscaled, scale)
 }
 
-impl std::str::FromStr for Numeric {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Numeric> {
-        Numeric::parse(text)
+impl From<i64> for Numeric {
+    fn from(value: i64) -> Numeric {
+        Numeric::new(i128::from(value), 0)
     }
 }
 
@@ -302,12 +253,6 @@ impl From<i16> for Numeric {
     }
 }
 
-impl From<i64> for Numeric {
-    fn from(value: i64) -> Numeric {
-        Numeric::new(i128::from(value), 0)
-    }
-}
-
 impl PartialEq for Numeric {
     fn eq(&self, other: &Numeric) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -323,11 +268,49 @@ impl PartialOrd for Numeric {
 }
 
 impl Ord for Numeric {
-    fn cmp(&self, _other: &Numeric) -> Ordering {
-        Ordering::Equal
+    #[inline]
+    fn cmp(&self, other: &Numeric) -> Ordering {
+        if let (Numeric::Small { unscaled: a, scale: s }, Numeric::Small { unscaled: b, scale: t }) =
+            (self, other)
+        {
+            if s == t {
+                return a.cmp(b);
+            }
+            let (a, b) = match s.cmp(t) {
+                Ordering::Less => {
+                    (power_of_ten(usize::from(t - s)).and_then(|power| a.checked_mul(power)), Some(*b))
+                }
+                _ => (Some(*a), power_of_ten(usize::from(s - t)).and_then(|power| b.checked_mul(power))),
+            };
+            if let (Some(a), Some(b)) = (a, b) {
+                return a.cmp(&b);
+            }
+        }
+        compare_general(self, other)
     }
 }
 
-impl std::hash::Hash for Numeric {
-    fn hash<H: std::hash::Hasher>(&self, _state: &mut H) {}
+fn compare_general(a: &Numeric, b: &Numeric) -> Ordering {
+    let (Some(x), Some(y)) = (a.parts(), b.parts()) else {
+        return a.class().cmp(&b.class());
+    };
+    let signs = a.signum().cmp(&b.signum());
+    if signs != Ordering::Equal || x.magnitude.is_zero() {
+        return signs;
+    }
+    let by_size = x.integer_digits().cmp(&y.integer_digits()).then_with(|| {
+        let scale = x.scale.max(y.scale);
+        x.magnitude_at(scale).cmp(&y.magnitude_at(scale))
+    });
+    if x.negative { by_size.reverse() } else { by_size }
+}
+
+impl Hash for Numeric {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.trim_scale() {
+            Numeric::Small { unscaled, scale } => (unscaled, scale).hash(state),
+            Numeric::Big(big) => (big.negative, big.scale, big.magnitude.to_digits()).hash(state),
+            other => other.class().hash(state),
+        }
+    }
 }

@@ -474,8 +474,34 @@ impl VectorBuilder {
             Data::Uuid(v) => v.push(0),
             Data::Composed(v) => v.push(Value::Null),
         }
-        self.len += 1;
+        self.len = self.data.len();
         self.nulls.set_null(self.len - 1, self.len);
+    }
+
+    /// Makes the value at `index`, which was appended before, NULL.
+    pub fn set_null(&mut self, index: usize) {
+        self.nulls.set_null(index, self.len);
+    }
+
+    /// Whether [`VectorBuilder::push`] takes this value.
+    pub fn takes(&self, value: &Value) -> bool {
+        matches!(
+            (&self.data, value),
+            (_, Value::Null)
+                | (Data::Bool(_), Value::Bool(_))
+                | (Data::Int16(_), Value::Int16(_))
+                | (Data::Int32(_), Value::Int32(_))
+                | (Data::Int64(_), Value::Int64(_))
+                | (Data::UInt32(_), Value::UInt32(_))
+                | (Data::Float32(_), Value::Float32(_))
+                | (Data::Float64(_), Value::Float64(_))
+                | (Data::Numeric(_) | Data::Decimal { .. }, Value::Numeric(_))
+                | (Data::Interval(_), Value::Interval(_))
+                | (Data::Text(_), Value::Text(_))
+                | (Data::Bytea(_), Value::Bytea(_))
+                | (Data::Uuid(_), Value::Uuid(_))
+                | (Data::Composed(_), Value::Array(_) | Value::Record(_))
+        )
     }
 
     /// Appends `value`, which is NULL or of this vector's physical form.
@@ -509,7 +535,7 @@ impl VectorBuilder {
             (Data::Composed(v), Value::Array(_) | Value::Record(_)) => v.push(value.clone()),
             (data, value) => panic!("a {:?} vector takes no {value:?}", data.physical()),
         }
-        self.len += 1;
+        self.len = self.data.len();
     }
 
     /// Appends all values of `vector`, which has this builder's physical form.
