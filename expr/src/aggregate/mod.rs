@@ -4,9 +4,16 @@
 //! then [`Accumulator::update`] with the group of each row. FILTER, DISTINCT and ORDER BY are the
 //! executor's: the rows it hands over are the rows that count, in the order that counts.
 
+mod collect;
+mod count;
+mod logic;
+mod minmax;
+mod statistics;
+mod sum;
+
 use std::sync::Arc;
 
-use types::{DataType, Result, Vector};
+use types::{DataType, Error, Result, Vector};
 
 use crate::context::EvalContext;
 use crate::expr::{Expr, Location};
@@ -69,11 +76,98 @@ impl AggregateCall {
     }
 }
 
+/// Which group each row belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Groups<'a> {
+    /// All to group 0.
+    One,
+    Each(&'a [u32]),
+}
+
+impl Groups<'_> {
+    #[inline(always)]
+    fn of(self, row: usize) -> usize {
+        match self {
+            Groups::One => 0,
+            Groups::Each(groups) => groups[row] as usize,
+        }
+    }
+}
+
+/// What a family writes; [`Accumulator`] follows from it.
+pub(crate) trait Fold: Send {
+    fn resize(&mut self, groups: usize);
+    fn fold(
+        &mut self,
+        groups: Groups<'_>,
+        args: &[Arc<Vector>],
+        len: usize,
+        cx: &EvalContext<'_>,
+    ) -> Result<()>;
+    fn finish(&mut self, cx: &EvalContext<'_>) -> Result<Vector>;
+    fn state_types(&self) -> Vec<DataType>;
+    fn export(&self) -> Result<Vec<Vector>>;
+    fn merge(&mut self, groups: &[u32], state: &[Arc<Vector>]) -> Result<()>;
+    fn size_bytes(&self) -> usize;
+}
+
+impl<T: Fold> Accumulator for T {
+    fn resize(&mut self, groups: usize) {
+        Fold::resize(self, groups);
+    }
+    fn update(&mut self, groups: &[u32], args: &[Arc<Vector>], cx: &EvalContext<'_>) -> Result<()> {
+        self.fold(Groups::Each(groups), args, groups.len(), cx)
+    }
+    fn update_all(&mut self, args: &[Arc<Vector>], len: usize, cx: &EvalContext<'_>) -> Result<()> {
+        self.fold(Groups::One, args, len, cx)
+    }
+    fn finish(&mut self, cx: &EvalContext<'_>) -> Result<Vector> {
+        Fold::finish(self, cx)
+    }
+    fn state_types(&self) -> Vec<DataType> {
+        Fold::state_types(self)
+    }
+    fn export(&self, _cx: &EvalContext<'_>) -> Result<Vec<Vector>> {
+        Fold::export(self)
+    }
+    fn merge(&mut self, groups: &[u32], state: &[Arc<Vector>], _cx: &EvalContext<'_>) -> Result<()> {
+        Fold::merge(self, groups, state)
+    }
+    fn size_bytes(&self) -> usize {
+        Fold::size_bytes(self)
+    }
+}
+
+/// The argument at `position`; the binder has promised it.
+pub(crate) fn arg(args: &[Arc<Vector>], position: usize) -> Result<&Vector> {
+    match args.get(position) {
+        Some(vector) => Ok(vector),
+        None => Err(Error::internal(format!("an aggregate lacks argument {position}"))),
+    }
+}
+
+type Maker = fn(&AggregateTypes<'_>) -> Result<Box<dyn Accumulator>>;
+
 /// What makes the accumulator of the aggregate `name(args)`; None when we do not have it.
-pub(crate) fn maker(
-    name: &str,
-    args: &[DataType],
-) -> Option<fn(&AggregateTypes<'_>) -> Result<Box<dyn Accumulator>>> {
-    let _ = (name, args);
-    None
+pub(crate) fn maker(name: &str, args: &[DataType]) -> Option<Maker> {
+    let first = args.first().copied();
+    Some(match name {
+        "count" => |types| Ok(Box::new(count::Count::new(types.args.is_empty()))),
+        "sum" | "avg" => sum::maker(name, first?)?,
+        "min" => |types| minmax::make(types, false),
+        "max" => |types| minmax::make(types, true),
+        "bool_and" | "every" => |_| Ok(Box::new(logic::Bools::new(true))),
+        "bool_or" => |_| Ok(Box::new(logic::Bools::new(false))),
+        "bit_and" | "bit_or" | "bit_xor" => return logic::bits(name, first?),
+        "string_agg" => |types| Ok(Box::new(collect::Strings::new(types.result))),
+        "array_agg" => |types| Ok(Box::new(collect::Arrays::new(types))),
+        "variance" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
+            return statistics::variance(name, first?);
+        }
+        "corr" | "covar_pop" | "covar_samp" | "regr_avgx" | "regr_avgy" | "regr_count" | "regr_intercept"
+        | "regr_r2" | "regr_slope" | "regr_sxx" | "regr_sxy" | "regr_syy" => {
+            |types| Ok(Box::new(statistics::Regression::new(types.function.name)))
+        }
+        _ => return None,
+    })
 }

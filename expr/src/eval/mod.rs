@@ -17,6 +17,7 @@ use crate::expr::Expr;
 use crate::function::{Args, Function, Implementation, Volatility};
 use crate::scalar::compare;
 
+pub(crate) use compose::stack;
 pub use condition::eval_predicate;
 
 /// The value of `expr` for each row of `batch`: `batch.len()` long, constant where possible.
