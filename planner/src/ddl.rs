@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use catalog::{
-    ColumnDef, ConstraintId, DatabaseId, ForeignKeyAction, Identity, IndexColumn, Persistence, RelationId, RoleDef,
-    RoleId, SchemaId, SequenceDef, TableDef, ViewColumn,
+    ColumnDef, ConstraintId, DatabaseId, ForeignKeyAction, Identity, IndexColumn, Persistence, RelationId,
+    RoleDef, RoleId, SchemaId, SequenceDef, TableDef, ViewColumn,
 };
 use expr::Expr;
 use types::{DataType, Error};
@@ -36,22 +36,49 @@ pub enum Ddl {
     CreateView(Box<CreateView>),
     CreateSequence(Box<CreateSequence>),
     AlterSequence(Box<AlterSequence>),
-    CreateSchema { name: String, owner: RoleId, elements: Vec<Ddl> },
+    CreateSchema {
+        name: String,
+        owner: RoleId,
+        elements: Vec<Ddl>,
+    },
     Drop(DropObjects),
     Truncate(Truncate),
     AlterTable(Box<AlterTable>),
-    Rename { object: ObjectId, new_name: String },
-    SetSchema { object: RelationId, schema: SchemaId },
-    SetOwner { object: ObjectId, owner: RoleId },
+    Rename {
+        object: ObjectId,
+        new_name: String,
+    },
+    SetSchema {
+        object: RelationId,
+        schema: SchemaId,
+    },
+    SetOwner {
+        object: ObjectId,
+        owner: RoleId,
+    },
     CreateRole(Box<RoleDef>),
     /// The role as it is to be; its id is that of the existing one.
     AlterRole(Box<RoleDef>),
     DropRoles(Vec<RoleId>),
     /// GRANT role TO role (`grant`), or REVOKE: pairs of (role, member).
-    GrantRole { grant: bool, memberships: Vec<(RoleId, RoleId)> },
-    CreateDatabase { name: String, owner: RoleId, connection_limit: i32, allow_connections: bool },
-    DropDatabase { id: DatabaseId, force: bool },
-    Comment { object: ObjectId, comment: Option<String> },
+    GrantRole {
+        grant: bool,
+        memberships: Vec<(RoleId, RoleId)>,
+    },
+    CreateDatabase {
+        name: String,
+        owner: RoleId,
+        connection_limit: i32,
+        allow_connections: bool,
+    },
+    DropDatabase {
+        id: DatabaseId,
+        force: bool,
+    },
+    Comment {
+        object: ObjectId,
+        comment: Option<String>,
+    },
     Analyze(Vec<Analyze>),
 }
 
@@ -172,7 +199,10 @@ pub struct NewForeignKey {
 /// What a new foreign key points at.
 #[derive(Debug, Clone)]
 pub enum ReferencedTable {
-    Existing { table: RelationId, index: RelationId },
+    Existing {
+        table: RelationId,
+        index: RelationId,
+    },
     /// The table being made or altered, by an index that it has or gets.
     Itself(NewConstraintIndex),
 }
@@ -260,24 +290,61 @@ pub enum AlterTableAction {
         fill: Option<Expr>,
     },
     /// Column index. What depends on it (constraints, indexes, owned sequences, with CASCADE views) is in `objects`.
-    DropColumn { column: usize, objects: Vec<ObjectId> },
+    DropColumn {
+        column: usize,
+        objects: Vec<ObjectId>,
+    },
     /// The new value over the old row; rows are rewritten, indexes on the column rebuilt.
-    AlterColumnType { column: usize, data_type: DataType, value: Expr, rewrite: bool, default: Option<String> },
+    AlterColumnType {
+        column: usize,
+        data_type: DataType,
+        value: Expr,
+        rewrite: bool,
+        default: Option<String>,
+    },
     /// SQL text, or none.
-    SetDefault { column: usize, default: Option<String> },
-    SetNotNull { column: usize },
-    DropNotNull { column: usize },
-    AddIdentity { column: usize, identity: Identity, sequence: NewSequence },
-    SetIdentity { column: usize, identity: Identity, sequence: Option<AlterSequence> },
+    SetDefault {
+        column: usize,
+        default: Option<String>,
+    },
+    SetNotNull {
+        column: usize,
+    },
+    DropNotNull {
+        column: usize,
+    },
+    AddIdentity {
+        column: usize,
+        identity: Identity,
+        sequence: NewSequence,
+    },
+    SetIdentity {
+        column: usize,
+        identity: Identity,
+        sequence: Option<AlterSequence>,
+    },
     /// `sequence` goes with it.
-    DropIdentity { column: usize, sequence: Option<RelationId> },
+    DropIdentity {
+        column: usize,
+        sequence: Option<RelationId>,
+    },
     /// A generated column keeps its values and becomes an ordinary one.
-    DropExpression { column: usize },
+    DropExpression {
+        column: usize,
+    },
     AddConstraint(NewConstraint),
     /// `objects`: the constraint and what goes with it.
-    DropConstraint { objects: Vec<ObjectId> },
-    ValidateConstraint { constraint: ConstraintId },
-    AlterConstraint { constraint: ConstraintId, deferrable: bool, initially_deferred: bool },
+    DropConstraint {
+        objects: Vec<ObjectId>,
+    },
+    ValidateConstraint {
+        constraint: ConstraintId,
+    },
+    AlterConstraint {
+        constraint: ConstraintId,
+        deferrable: bool,
+        initially_deferred: bool,
+    },
     SetOwner(RoleId),
 }
 

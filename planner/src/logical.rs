@@ -84,23 +84,56 @@ pub enum LogicalPlan {
     /// Rows of a table. `columns[i]` is column `ordinal` (index into `TableDef::columns`) under an id.
     Scan(Scan),
     /// A system view computed from the catalog or the running server: `columns` as for `Scan`, by ordinal.
-    VirtualScan { table: Arc<catalog::VirtualTable>, alias: String, columns: Vec<(ColumnId, usize)> },
+    VirtualScan {
+        table: Arc<catalog::VirtualTable>,
+        alias: String,
+        columns: Vec<(ColumnId, usize)>,
+    },
     /// A set-returning function in FROM; `input` is the lateral left side if arguments refer to it.
-    FunctionScan { call: TableFunctionCall, alias: String, columns: Vec<ColumnId>, ordinality: Option<ColumnId> },
+    FunctionScan {
+        call: TableFunctionCall,
+        alias: String,
+        columns: Vec<ColumnId>,
+        ordinality: Option<ColumnId>,
+    },
     /// Rows given in the statement. `rows` may be empty (a contradiction).
-    Values { rows: Vec<Vec<Expr>>, columns: Vec<ColumnId> },
-    Filter { input: Box<LogicalPlan>, predicate: Vec<Expr> },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        columns: Vec<ColumnId>,
+    },
+    Filter {
+        input: Box<LogicalPlan>,
+        predicate: Vec<Expr>,
+    },
     /// Exactly `exprs` flow on; a passed-through column keeps its id (`id := Column(id)`).
-    Project { input: Box<LogicalPlan>, exprs: Vec<Computed> },
+    Project {
+        input: Box<LogicalPlan>,
+        exprs: Vec<Computed>,
+    },
     Join(Join),
     /// One row per group (one row at all without `groups`, unless `grouping_sets` says otherwise).
     Aggregate(Aggregate),
     /// Adds columns to its input: calls that share one window. Several windows are several nodes.
-    Window { input: Box<LogicalPlan>, window: WindowSpec, calls: Vec<(ColumnId, WindowCall)> },
-    Sort { input: Box<LogicalPlan>, keys: Vec<SortKey> },
-    Limit { input: Box<LogicalPlan>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
+    Window {
+        input: Box<LogicalPlan>,
+        window: WindowSpec,
+        calls: Vec<(ColumnId, WindowCall)>,
+    },
+    Sort {
+        input: Box<LogicalPlan>,
+        keys: Vec<SortKey>,
+    },
+    Limit {
+        input: Box<LogicalPlan>,
+        limit: Option<Expr>,
+        offset: Option<Expr>,
+        with_ties: Option<Vec<SortKey>>,
+    },
     /// DISTINCT over all columns, or DISTINCT ON (`on`), which keeps the first row of each in input order.
-    Distinct { input: Box<LogicalPlan>, on: Option<Vec<Expr>> },
+    Distinct {
+        input: Box<LogicalPlan>,
+        on: Option<Vec<Expr>>,
+    },
     SetOp(SetOp),
     /// `body` may read `definition` through [`LogicalPlan::CteRef`]s of `id`; computed at most once.
     With {
@@ -112,7 +145,12 @@ pub enum LogicalPlan {
         materialized: Option<bool>,
     },
     /// Rows of CTE `id`; `columns[i]` renames the definition's i-th output column.
-    CteRef { id: CteId, name: String, alias: String, columns: Vec<ColumnId> },
+    CteRef {
+        id: CteId,
+        name: String,
+        alias: String,
+        columns: Vec<ColumnId>,
+    },
     /// WITH RECURSIVE: `base` rows, then `step` over the last round's rows (a `CteRef` of `id`) until none.
     RecursiveUnion {
         id: CteId,
@@ -123,9 +161,15 @@ pub enum LogicalPlan {
         columns: Vec<ColumnId>,
     },
     /// Rows locked as they flow (FOR UPDATE …); `relations` name the scans meant by their key columns.
-    Lock { input: Box<LogicalPlan>, relations: Vec<LockTarget> },
+    Lock {
+        input: Box<LogicalPlan>,
+        relations: Vec<LockTarget>,
+    },
     /// Expands set-returning functions of a select list, in lockstep.
-    ProjectSet { input: Box<LogicalPlan>, calls: Vec<(ColumnId, TableFunctionCall)> },
+    ProjectSet {
+        input: Box<LogicalPlan>,
+        calls: Vec<(ColumnId, TableFunctionCall)>,
+    },
     Insert(Insert),
     Update(Update),
     Delete(Delete),

@@ -114,6 +114,12 @@ impl Error {
         self
     }
 
+    /// Forgets where: the span was of another text (a view's definition).
+    pub fn without_span(mut self) -> Error {
+        self.0.span = None;
+        self
+    }
+
     pub fn with_schema(mut self, name: impl Into<String>) -> Error {
         self.0.schema = Some(name.into());
         self

@@ -1,14 +1,36 @@
 //! Names → ids, types and rights: a parsed statement and the catalog give a [`LogicalStatement`] or a
 //! [`BoundDdl`].
 //!
-//! Called by `lib.rs` (plan) and by the session. A file per clause or statement.
+//! Called by `lib.rs` (plan) and by the session. A file per clause or statement. Rules, order of checks and
+//! messages follow PostgreSQL's `parse_*.c`; `scope.rs` says how names are found.
 
+mod aggregate;
+mod call;
+mod cte;
+mod expr;
+mod from;
+mod scope;
+mod select;
+mod set_operation;
+mod subquery;
+mod target;
+mod type_name;
+mod window;
+
+use std::collections::BTreeSet;
+
+use ::expr::{Coercer, ColumnId, Expr, SubqueryId};
+use catalog::{RelationId, SchemaId};
 use parser::Statement;
-use types::{Error, Result};
+use parser::ast::Node;
+use types::{DataType, Error, Result, Span, SqlState};
 
 use crate::context::PlanContext;
 use crate::ddl::BoundDdl;
-use crate::logical::LogicalStatement;
+use crate::logical::{
+    BoundSubquery, ColumnEntry, ColumnTable, CteId, LogicalPlan, LogicalStatement, ResultColumn,
+};
+use scope::Level;
 
 /// What a statement means.
 #[derive(Debug)]
@@ -25,6 +47,165 @@ pub enum Bound {
 ///
 /// Errors carry PostgreSQL's SQLSTATE and the span of the name or operator at fault.
 pub fn bind(statement: &Statement, cx: &PlanContext<'_>) -> Result<Bound> {
-    let _ = cx;
-    Err(Error::not_supported(statement.command_tag()))
+    bind_node(&statement.node, cx)
+}
+
+/// As [`bind`], for a statement inside another one (EXPLAIN, PREPARE, DECLARE CURSOR, COPY (query)).
+pub fn bind_node(node: &Node, cx: &PlanContext<'_>) -> Result<Bound> {
+    if parser::statement::is_plannable(node) {
+        return Ok(Bound::Query(Box::new(bind_query(node, cx)?)));
+    }
+    Ok(Bound::Utility)
+}
+
+/// A SELECT, INSERT, UPDATE, DELETE or MERGE. 0A000 for any other statement.
+pub fn bind_query(node: &Node, cx: &PlanContext<'_>) -> Result<LogicalStatement> {
+    let eval = cx.eval_context();
+    let coercer = Coercer::new(&eval, cx.parameter_types.to_vec());
+    let mut binder = Binder::new(cx, &coercer);
+    let (plan, result) = binder.top(node)?;
+    binder.finish(plan, result)
+}
+
+/// The state of binding one statement.
+struct Binder<'a> {
+    cx: &'a PlanContext<'a>,
+    coercer: &'a Coercer<'a>,
+    columns: ColumnTable,
+    subqueries: Vec<BoundSubquery>,
+    /// The first output column's name of each subquery: what a scalar one is called in a select list.
+    subquery_names: Vec<String>,
+    /// Query levels, outermost first; the last is the one being bound.
+    levels: Vec<Level>,
+    /// Schemas searched for unqualified names: the session's, or a view's own.
+    search: Vec<SchemaId>,
+    next_cte: u32,
+    /// Views being expanded, outermost first.
+    views: Vec<RelationId>,
+    /// Relations read anywhere, for dependencies.
+    relations: BTreeSet<RelationId>,
+    /// Levels at which columns and aggregates were found since the statement began: what decides
+    /// which level an aggregate belongs to.
+    trace: Vec<usize>,
+    /// Where each `$n` was first written.
+    parameter_spans: Vec<Option<Span>>,
+}
+
+/// How deep queries may nest (sub-selects, views).
+const MAX_LEVELS: usize = 200;
+
+impl<'a> Binder<'a> {
+    fn new(cx: &'a PlanContext<'a>, coercer: &'a Coercer<'a>) -> Binder<'a> {
+        Binder {
+            cx,
+            coercer,
+            columns: ColumnTable::default(),
+            subqueries: Vec::new(),
+            subquery_names: Vec::new(),
+            levels: Vec::new(),
+            search: cx.search_schemas(),
+            next_cte: 0,
+            views: Vec::new(),
+            relations: BTreeSet::new(),
+            trace: Vec::new(),
+            parameter_spans: Vec::new(),
+        }
+    }
+
+    /// The statement itself.
+    fn top(&mut self, node: &Node) -> Result<(LogicalPlan, Vec<ResultColumn>)> {
+        match node {
+            Node::Select(select) => {
+                let (query, _) = self.query(select, true)?;
+                let result = query
+                    .columns
+                    .into_iter()
+                    .map(|column| ResultColumn {
+                        name: column.name,
+                        column: column.id,
+                        data_type: column.data_type,
+                        source: column.source,
+                    })
+                    .collect();
+                Ok((query.plan, result))
+            }
+            other => Err(Error::not_supported(parser::statement::command_tag(other))),
+        }
+    }
+
+    /// The statement with what was found along the way.
+    fn finish(self, plan: LogicalPlan, result: Vec<ResultColumn>) -> Result<LogicalStatement> {
+        let parameter_types = self.coercer.parameter_types();
+        for (index, data_type) in parameter_types.iter().enumerate() {
+            if data_type.oid == DataType::UNKNOWN.oid {
+                let error = Error::new(
+                    SqlState::INDETERMINATE_DATATYPE,
+                    format!("could not determine data type of parameter ${}", index + 1),
+                );
+                return Err(match self.parameter_spans.get(index).copied().flatten() {
+                    Some(span) => error.at(span),
+                    None => error,
+                });
+            }
+        }
+        Ok(LogicalStatement {
+            plan,
+            result,
+            columns: self.columns,
+            subqueries: self.subqueries,
+            parameter_types,
+        })
+    }
+
+    /// A new column that no table has.
+    fn add_column(&mut self, name: &str, data_type: DataType) -> ColumnId {
+        self.columns.add(ColumnEntry {
+            name: name.to_string(),
+            relation: String::new(),
+            data_type,
+            source: None,
+        })
+    }
+
+    fn column_expr(&self, id: ColumnId) -> Expr {
+        Expr::column(id, self.columns.entry(id).data_type)
+    }
+
+    fn new_cte(&mut self) -> CteId {
+        let id = CteId(self.next_cte);
+        self.next_cte += 1;
+        id
+    }
+
+    /// Keeps a subquery's plan and names it.
+    fn add_subquery(&mut self, plan: LogicalPlan, outer: Vec<ColumnId>, name: &str) -> SubqueryId {
+        let id = SubqueryId(
+            u32::try_from(self.subqueries.len()).expect("fewer subqueries than characters of text"),
+        );
+        self.subqueries.push(BoundSubquery { id, plan, outer });
+        self.subquery_names.push(name.to_string());
+        id
+    }
+
+    /// Begins a query level. 54001 when they nest too deep.
+    fn push_level(&mut self, level: Level) -> Result<()> {
+        if self.levels.len() >= MAX_LEVELS {
+            return Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+                .with_hint(format!("Queries nest at most {MAX_LEVELS} deep.")));
+        }
+        self.levels.push(level);
+        Ok(())
+    }
+
+    fn pop_level(&mut self) -> Level {
+        self.levels.pop().expect("every push_level has one pop_level")
+    }
+
+    fn level(&mut self) -> &mut Level {
+        self.levels.last_mut().expect("expressions and clauses are bound inside a level")
+    }
+
+    fn level_index(&self) -> usize {
+        self.levels.len() - 1
+    }
 }

@@ -12,8 +12,8 @@ use expr::{AggregateCall, Expr, PlanParameterId, TableFunctionCall, WindowCall};
 use types::{DataType, Schema};
 
 pub use crate::logical::{
-    CteId, FrameBound, FrameExclusion, FrameUnits, JoinKind, LockStrength, LockWait, SetOpKind, SortKey, WindowFrame,
-    WindowSpec,
+    CteId, FrameBound, FrameExclusion, FrameUnits, JoinKind, LockStrength, LockWait, SetOpKind, SortKey,
+    WindowFrame, WindowSpec,
 };
 
 /// A complete plan.
@@ -136,15 +136,40 @@ pub enum Op {
     KeyScan(KeyScan),
     /// Rows through a secondary index; `index_only` when the index holds all that is asked for.
     IndexScan(IndexScan),
-    VirtualScan { table: Arc<VirtualTable>, alias: String, columns: Vec<usize>, filter: Vec<Expr> },
-    FunctionScan { call: TableFunctionCall, alias: String, ordinality: bool, filter: Vec<Expr> },
+    VirtualScan {
+        table: Arc<VirtualTable>,
+        alias: String,
+        columns: Vec<usize>,
+        filter: Vec<Expr>,
+    },
+    FunctionScan {
+        call: TableFunctionCall,
+        alias: String,
+        ordinality: bool,
+        filter: Vec<Expr>,
+    },
     /// Constant rows; expressions over no input.
-    Values { rows: Vec<Vec<Expr>> },
+    Values {
+        rows: Vec<Vec<Expr>>,
+    },
     /// One row without columns, or none (`One-Time Filter: false`).
-    Result { exprs: Vec<Expr>, one_time_filter: Vec<Expr>, input: Option<Arc<Node>> },
-    Filter { input: Arc<Node>, predicate: Vec<Expr> },
-    Project { input: Arc<Node>, exprs: Vec<Expr> },
-    ProjectSet { input: Arc<Node>, calls: Vec<TableFunctionCall> },
+    Result {
+        exprs: Vec<Expr>,
+        one_time_filter: Vec<Expr>,
+        input: Option<Arc<Node>>,
+    },
+    Filter {
+        input: Arc<Node>,
+        predicate: Vec<Expr>,
+    },
+    Project {
+        input: Arc<Node>,
+        exprs: Vec<Expr>,
+    },
+    ProjectSet {
+        input: Arc<Node>,
+        calls: Vec<TableFunctionCall>,
+    },
     HashJoin(HashJoin),
     MergeJoin(MergeJoin),
     NestedLoop(NestedLoop),
@@ -152,21 +177,70 @@ pub enum Op {
     IndexJoin(IndexJoin),
     Aggregate(AggregateOp),
     /// The input is sorted by partition, then order. Output: the input's columns, then one per call.
-    Window { input: Arc<Node>, window: WindowSpec, calls: Vec<WindowCall> },
-    Sort { input: Arc<Node>, keys: Vec<SortKey>, presorted: usize },
+    Window {
+        input: Arc<Node>,
+        window: WindowSpec,
+        calls: Vec<WindowCall>,
+    },
+    Sort {
+        input: Arc<Node>,
+        keys: Vec<SortKey>,
+        presorted: usize,
+    },
     /// Sort of which only the first rows are wanted.
-    TopN { input: Arc<Node>, keys: Vec<SortKey>, limit: Expr, offset: Option<Expr> },
-    Limit { input: Arc<Node>, limit: Option<Expr>, offset: Option<Expr>, with_ties: Option<Vec<SortKey>> },
+    TopN {
+        input: Arc<Node>,
+        keys: Vec<SortKey>,
+        limit: Expr,
+        offset: Option<Expr>,
+    },
+    Limit {
+        input: Arc<Node>,
+        limit: Option<Expr>,
+        offset: Option<Expr>,
+        with_ties: Option<Vec<SortKey>>,
+    },
     /// All columns are the key (`keys: None`), or the first row of each key in input order.
-    Distinct { input: Arc<Node>, keys: Option<Vec<Expr>>, strategy: Strategy },
-    Append { inputs: Vec<Arc<Node>> },
+    Distinct {
+        input: Arc<Node>,
+        keys: Option<Vec<Expr>>,
+        strategy: Strategy,
+    },
+    Append {
+        inputs: Vec<Arc<Node>>,
+    },
     /// INTERSECT / EXCEPT [ALL], and UNION as `Append` + `Distinct`.
-    SetOp { kind: SetOpKind, all: bool, left: Arc<Node>, right: Arc<Node> },
-    CteScan { id: CteId, name: String, alias: String, columns: Vec<usize>, filter: Vec<Expr> },
+    SetOp {
+        kind: SetOpKind,
+        all: bool,
+        left: Arc<Node>,
+        right: Arc<Node>,
+    },
+    CteScan {
+        id: CteId,
+        name: String,
+        alias: String,
+        columns: Vec<usize>,
+        filter: Vec<Expr>,
+    },
     /// WITH RECURSIVE; `WorkTableScan`s of `id` inside `step` read the last round.
-    RecursiveUnion { id: CteId, name: String, base: Arc<Node>, step: Arc<Node>, all: bool },
-    WorkTableScan { id: CteId, name: String, columns: Vec<usize>, filter: Vec<Expr> },
-    LockRows { input: Arc<Node>, targets: Vec<LockRows> },
+    RecursiveUnion {
+        id: CteId,
+        name: String,
+        base: Arc<Node>,
+        step: Arc<Node>,
+        all: bool,
+    },
+    WorkTableScan {
+        id: CteId,
+        name: String,
+        columns: Vec<usize>,
+        filter: Vec<Expr>,
+    },
+    LockRows {
+        input: Arc<Node>,
+        targets: Vec<LockRows>,
+    },
     Insert(InsertOp),
     Update(UpdateOp),
     Delete(DeleteOp),
