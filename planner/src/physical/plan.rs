@@ -465,3 +465,83 @@ pub struct DeleteOp {
     pub referenced_by: Vec<ForeignKeyCheck>,
     pub indexes: Vec<IndexMaintenance>,
 }
+
+impl SubPlan {
+    /// Run once, its value read as a plan parameter.
+    pub fn is_init_plan(&self) -> bool {
+        self.parameters.is_empty()
+            && matches!(self.kind, SubPlanKind::Scalar | SubPlanKind::Exists | SubPlanKind::Array)
+    }
+}
+
+impl Op {
+    /// The nodes it reads from, outer (left) first.
+    pub fn inputs(&self) -> Vec<&Arc<Node>> {
+        match self {
+            Op::SeqScan(_)
+            | Op::KeyScan(_)
+            | Op::IndexScan(_)
+            | Op::VirtualScan { .. }
+            | Op::FunctionScan { .. }
+            | Op::Values { .. }
+            | Op::CteScan { .. }
+            | Op::WorkTableScan { .. } => Vec::new(),
+            Op::Result { input, .. } => input.iter().collect(),
+            Op::Filter { input, .. }
+            | Op::Project { input, .. }
+            | Op::ProjectSet { input, .. }
+            | Op::Window { input, .. }
+            | Op::Sort { input, .. }
+            | Op::TopN { input, .. }
+            | Op::Limit { input, .. }
+            | Op::Distinct { input, .. }
+            | Op::LockRows { input, .. } => vec![input],
+            Op::Aggregate(aggregate) => vec![&aggregate.input],
+            Op::HashJoin(join) => vec![&join.left, &join.right],
+            Op::MergeJoin(join) => vec![&join.left, &join.right],
+            Op::NestedLoop(join) => vec![&join.left, &join.right],
+            Op::IndexJoin(join) => vec![&join.left],
+            Op::Append { inputs } => inputs.iter().collect(),
+            Op::SetOp { left, right, .. } => vec![left, right],
+            Op::RecursiveUnion { base, step, .. } => vec![base, step],
+            Op::Insert(insert) => vec![&insert.input],
+            Op::Update(update) => vec![&update.input],
+            Op::Delete(delete) => vec![&delete.input],
+        }
+    }
+
+    /// [`Op::inputs`], to number or rewrite them while the plan is being made.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Arc<Node>> {
+        match self {
+            Op::SeqScan(_)
+            | Op::KeyScan(_)
+            | Op::IndexScan(_)
+            | Op::VirtualScan { .. }
+            | Op::FunctionScan { .. }
+            | Op::Values { .. }
+            | Op::CteScan { .. }
+            | Op::WorkTableScan { .. } => Vec::new(),
+            Op::Result { input, .. } => input.iter_mut().collect(),
+            Op::Filter { input, .. }
+            | Op::Project { input, .. }
+            | Op::ProjectSet { input, .. }
+            | Op::Window { input, .. }
+            | Op::Sort { input, .. }
+            | Op::TopN { input, .. }
+            | Op::Limit { input, .. }
+            | Op::Distinct { input, .. }
+            | Op::LockRows { input, .. } => vec![input],
+            Op::Aggregate(aggregate) => vec![&mut aggregate.input],
+            Op::HashJoin(join) => vec![&mut join.left, &mut join.right],
+            Op::MergeJoin(join) => vec![&mut join.left, &mut join.right],
+            Op::NestedLoop(join) => vec![&mut join.left, &mut join.right],
+            Op::IndexJoin(join) => vec![&mut join.left],
+            Op::Append { inputs } => inputs.iter_mut().collect(),
+            Op::SetOp { left, right, .. } => vec![left, right],
+            Op::RecursiveUnion { base, step, .. } => vec![base, step],
+            Op::Insert(insert) => vec![&mut insert.input],
+            Op::Update(update) => vec![&mut update.input],
+            Op::Delete(delete) => vec![&mut delete.input],
+        }
+    }
+}
