@@ -6,6 +6,19 @@ pub mod logical;
 pub mod physical;
 
 pub mod binder;
+pub mod cost;
+pub mod rewrite;
+
+use types::Result;
 
 pub use binder::{Bound, bind};
 pub use context::{NoStatistics, PlanContext, PlannerSettings, Statistics, UNDECLARED};
+
+/// From a bound query to the plan that runs it. Errors: as [`rewrite::rewrite`] and [`physical::choose`].
+pub fn optimize(
+    statement: logical::LogicalStatement,
+    cx: &PlanContext<'_>,
+) -> Result<physical::plan::PhysicalPlan> {
+    let rewritten = rewrite::rewrite(statement, cx)?; // better whatever the data
+    physical::choose(rewritten, cx) // better by cost
+}

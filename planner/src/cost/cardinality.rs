@@ -86,7 +86,9 @@ impl Profile {
     /// Distinct values of an expression among the profile's rows.
     pub fn distinct_of(&self, expr: &Expr) -> f64 {
         let raw = match expr {
-            Expr::Column { id, .. } => self.columns.get(id).map_or(DEFAULT_DISTINCT, |column| column.distinct),
+            Expr::Column { id, .. } => {
+                self.columns.get(id).map_or(DEFAULT_DISTINCT, |column| column.distinct)
+            }
             Expr::Relabel { arg, .. } => return self.distinct_of(arg),
             _ => {
                 if let Some(distinct) = super::selectivity::distinct_by_sample(expr, self) {
@@ -96,7 +98,10 @@ impl Profile {
                 if columns.is_empty() {
                     return 1.0;
                 }
-                columns.iter().map(|id| self.columns.get(id).map_or(DEFAULT_DISTINCT, |c| c.distinct)).product()
+                columns
+                    .iter()
+                    .map(|id| self.columns.get(id).map_or(DEFAULT_DISTINCT, |c| c.distinct))
+                    .product()
             }
         };
         seen(raw, self.rows)
@@ -140,7 +145,11 @@ impl Profile {
         }
         let mut product: f64 = others;
         for (distinct, rows, count) in by_relation.values() {
-            let limit = if *count > 1 { (rows * 0.1).max(DEFAULT_DISTINCT).min(rows.max(1.0)) } else { rows.max(1.0) };
+            let limit = if *count > 1 {
+                (rows * 0.1).max(DEFAULT_DISTINCT).min(rows.max(1.0))
+            } else {
+                rows.max(1.0)
+            };
             product *= seen(distinct.min(limit), self.rows);
         }
         seen(product, self.rows)
@@ -148,7 +157,9 @@ impl Profile {
 
     fn distinct_raw(&self, expr: &Expr) -> f64 {
         match expr {
-            Expr::Column { id, .. } => self.columns.get(id).map_or(DEFAULT_DISTINCT, |column| column.distinct),
+            Expr::Column { id, .. } => {
+                self.columns.get(id).map_or(DEFAULT_DISTINCT, |column| column.distinct)
+            }
             Expr::Relabel { arg, .. } => self.distinct_raw(arg),
             _ => self.distinct_of(expr),
         }

@@ -52,7 +52,8 @@ pub fn conjunction<'e>(predicates: impl IntoIterator<Item = &'e Expr>, profile: 
         let nulls = profile.column(column).map_or(0.0, |c| c.null_fraction);
         product *= match (lower, upper) {
             (Some(lower), Some(upper)) => {
-                let both_default = (lower - DEFAULT_INEQUALITY).abs() < 1e-9 && (upper - DEFAULT_INEQUALITY).abs() < 1e-9;
+                let both_default =
+                    (lower - DEFAULT_INEQUALITY).abs() < 1e-9 && (upper - DEFAULT_INEQUALITY).abs() < 1e-9;
                 let between = lower + upper - 1.0 + nulls;
                 if both_default {
                     DEFAULT_RANGE
@@ -177,9 +178,7 @@ fn comparison_of_sides(left: &Expr, right: &Expr, profile: &Profile) -> f64 {
         None => Some((profile.distinct_of(expr), 0.0)),
     };
     match (side(left), side(right)) {
-        (Some((a, a_nulls)), Some((b, b_nulls))) => {
-            (1.0 - a_nulls) * (1.0 - b_nulls) / a.max(b).max(1.0)
-        }
+        (Some((a, a_nulls)), Some((b, b_nulls))) => (1.0 - a_nulls) * (1.0 - b_nulls) / a.max(b).max(1.0),
         _ => DEFAULT_EQUAL,
     }
 }
@@ -194,8 +193,10 @@ pub fn equality(column: &ColumnProfile, constant: Option<&Value>) -> f64 {
     match constant {
         Some(Value::Null) => 0.0,
         Some(value) => {
-            let found =
-                stats.most_common.iter().find(|(common, _)| compare(common, value, column.data_type) == Some(0));
+            let found = stats
+                .most_common
+                .iter()
+                .find(|(common, _)| compare(common, value, column.data_type) == Some(0));
             if let Some((_, fraction)) = found {
                 return *fraction;
             }
@@ -360,7 +361,11 @@ pub fn strip(expr: &Expr) -> &Expr {
 }
 
 fn null_fraction(expr: &Expr, profile: &Profile) -> f64 {
-    expr.columns().iter().filter_map(|id| profile.column(*id)).map(|column| column.null_fraction).fold(0.0, f64::max)
+    expr.columns()
+        .iter()
+        .filter_map(|id| profile.column(*id))
+        .map(|column| column.null_fraction)
+        .fold(0.0, f64::max)
 }
 
 /// Evaluates a predicate over one column on the column's known values.
@@ -407,8 +412,12 @@ fn sample<'p>(expr: &Expr, profile: &'p Profile) -> Option<(ColumnId, &'p catalo
     let columns = expr.columns();
     let [column] = columns.as_slice() else { return None };
     let stats = profile.column(*column)?.statistics()?;
-    let values: Vec<Value> =
-        stats.most_common.iter().map(|(value, _)| value.clone()).chain(stats.histogram.iter().cloned()).collect();
+    let values: Vec<Value> = stats
+        .most_common
+        .iter()
+        .map(|(value, _)| value.clone())
+        .chain(stats.histogram.iter().cloned())
+        .collect();
     let mut known = expr.volatility() < expr::Volatility::Volatile;
     expr::walk::visit(expr, &mut |part| {
         known &= !matches!(part, Expr::Parameter { .. } | Expr::PlanParameter { .. } | Expr::Subquery(_));
@@ -417,7 +426,12 @@ fn sample<'p>(expr: &Expr, profile: &'p Profile) -> Option<(ColumnId, &'p catalo
         .then_some((*column, stats, values))
 }
 
-fn evaluate(expr: &Expr, column: ColumnId, values: &[Value], profile: &Profile) -> Option<Arc<types::Vector>> {
+fn evaluate(
+    expr: &Expr,
+    column: ColumnId,
+    values: &[Value],
+    profile: &Profile,
+) -> Option<Arc<types::Vector>> {
     let physical: Physical = profile.column(column)?.data_type.physical;
     let mut builder = VectorBuilder::new(physical, values.len());
     values.iter().for_each(|value| builder.push(value));

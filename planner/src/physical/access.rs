@@ -57,12 +57,15 @@ struct Path {
 impl Lowering<'_> {
     pub(super) fn table_size(&self, table: &TableDef) -> Size {
         let stats = self.cx.catalog.stats(table.id);
-        let width: f64 = 24.0 + table.live_columns().map(|(_, column)| default_width(column.data_type)).sum::<f64>();
+        let width: f64 =
+            24.0 + table.live_columns().map(|(_, column)| default_width(column.data_type)).sum::<f64>();
         let rows = self.cx.statistics.row_count(table.id).or(stats.map(|stats| stats.rows));
         let pages = self.cx.statistics.page_count(table.id).or(stats.map(|stats| stats.pages as f64));
         match (rows, pages) {
             (Some(rows), Some(pages)) => Size { rows: rows.max(1.0), pages: pages.max(1.0) },
-            (Some(rows), None) => Size { rows: rows.max(1.0), pages: (rows * width / 16_000.0).ceil().max(1.0) },
+            (Some(rows), None) => {
+                Size { rows: rows.max(1.0), pages: (rows * width / 16_000.0).ceil().max(1.0) }
+            }
             // PostgreSQL assumes ten pages of what it has never looked at.
             (None, pages) => {
                 let pages = pages.unwrap_or(10.0).max(1.0);
@@ -75,7 +78,8 @@ impl Lowering<'_> {
         if index.is_clustered {
             return size.pages;
         }
-        let width: f64 = 16.0 + index.columns.iter().map(|column| default_width(column.data_type)).sum::<f64>();
+        let width: f64 =
+            16.0 + index.columns.iter().map(|column| default_width(column.data_type)).sum::<f64>();
         let _ = table;
         self.cx
             .statistics
@@ -93,7 +97,8 @@ impl Lowering<'_> {
         for (id, ordinal) in &scan.columns {
             let Some(column) = scan.table.columns.get(*ordinal) else { continue };
             let known = stats.as_ref().and_then(|stats| stats.column(*ordinal));
-            let unique = unique_keys(&scan.table).any(|key| key.columns.len() == 1 && key.columns[0].column == Some(*ordinal));
+            let unique = unique_keys(&scan.table)
+                .any(|key| key.columns.len() == 1 && key.columns[0].column == Some(*ordinal));
             let distinct = match known {
                 _ if unique => size.rows,
                 Some(known) => known.distinct_of(size.rows),
@@ -231,10 +236,8 @@ impl Lowering<'_> {
                 None => cost.total,
             }
         };
-        let mut cost = Cost {
-            startup: 0.0,
-            total: self.model.scan(size.pages, size.rows) + size.rows * filter_cost,
-        };
+        let mut cost =
+            Cost { startup: 0.0, total: self.model.scan(size.pages, size.rows) + size.rows * filter_cost };
         let penalty = if self.cx.settings.enable_seqscan { 0.0 } else { DISABLED };
         cost.startup += penalty;
         cost.total += penalty;
@@ -266,24 +269,24 @@ impl Lowering<'_> {
             });
             let used = narrowed.used.iter().filter_map(|position| conjuncts.get(*position));
             let mut fraction = selectivity::conjunction(used, base);
-            let pins_key = index.unique
-                && narrowed.ranges.iter().all(|range| range.equals.len() == index.columns.len());
+            let pins_key =
+                index.unique && narrowed.ranges.iter().all(|range| range.equals.len() == index.columns.len());
             if pins_key {
                 fraction = fraction.min(narrowed.ranges.len() as f64 / size.rows);
             }
             let fetched = (size.rows * fraction).max(narrowed.ranges.len().min(1) as f64);
             let pages = self.index_pages(&scan.table, index, size);
             let descents = narrowed.ranges.len() as f64 * self.model.descent(pages);
-            let index_only = !index.is_clustered
-                && self.cx.settings.enable_indexonlyscan
-                && covers(scan, index, needed);
+            let index_only =
+                !index.is_clustered && self.cx.settings.enable_indexonlyscan && covers(scan, index, needed);
             let mut run = (pages * fraction).max(narrowed.ranges.len() as f64 * 0.5)
                 * if fraction < 0.01 { self.model.random_page(pages) } else { self.model.sequential_page }
                 + fetched * (self.model.tuple + filter_cost);
             if !index.is_clustered {
                 run += fetched * self.model.index_tuple;
                 if !index_only {
-                    run += fetched * (self.model.descent(size.pages) * 0.5 + self.model.random_page(size.pages));
+                    run +=
+                        fetched * (self.model.descent(size.pages) * 0.5 + self.model.random_page(size.pages));
                 }
             }
             let penalty = if self.cx.settings.enable_indexscan { 0.0 } else { DISABLED };
@@ -353,7 +356,12 @@ impl Lowering<'_> {
 
     /// A conjunct that pins the column to one value or a list of literals: its position, the values in
     /// ascending order, and whether it is one value.
-    fn pinning(&self, conjuncts: &[Expr], id: ColumnId, data_type: DataType) -> Option<(usize, Vec<Expr>, bool)> {
+    fn pinning(
+        &self,
+        conjuncts: &[Expr],
+        id: ColumnId,
+        data_type: DataType,
+    ) -> Option<(usize, Vec<Expr>, bool)> {
         for (position, conjunct) in conjuncts.iter().enumerate() {
             if let Some((Comparison::Equal, constant)) = compared(conjunct, id)
                 && let Some(constant) = self.key_constant(constant, data_type)
@@ -467,8 +475,12 @@ impl Lowering<'_> {
             let value = match (value, data_type.oid) {
                 (Value::Null, _) => Value::Null,
                 (value, oid) if oid == DataType::INT8.oid => Value::Int64(value.as_i64()?),
-                (value, oid) if oid == DataType::INT4.oid => Value::Int32(i32::try_from(value.as_i64()?).ok()?),
-                (value, oid) if oid == DataType::INT2.oid => Value::Int16(i16::try_from(value.as_i64()?).ok()?),
+                (value, oid) if oid == DataType::INT4.oid => {
+                    Value::Int32(i32::try_from(value.as_i64()?).ok()?)
+                }
+                (value, oid) if oid == DataType::INT2.oid => {
+                    Value::Int16(i16::try_from(value.as_i64()?).ok()?)
+                }
                 _ => return None,
             };
             return Some(Expr::literal(value, data_type));
@@ -508,7 +520,9 @@ pub(super) fn same_text(a: DataType, b: DataType) -> bool {
 /// Unique, not partial, over plain columns only.
 pub(super) fn unique_keys(table: &TableDef) -> impl Iterator<Item = &Arc<IndexDef>> {
     table.indexes.iter().filter(|index| {
-        index.unique && index.predicate.is_none() && index.columns.iter().all(|column| column.column.is_some())
+        index.unique
+            && index.predicate.is_none()
+            && index.columns.iter().all(|column| column.column.is_some())
     })
 }
 
@@ -580,7 +594,8 @@ fn index_order(
         let id = expr.as_column()?;
         scan.columns.iter().find(|(column, _)| *column == id).map(|(_, ordinal)| *ordinal)
     };
-    let mut keys = index.columns.iter().filter(|key| key.column.is_none_or(|column| !pinned.contains(&column)));
+    let mut keys =
+        index.columns.iter().filter(|key| key.column.is_none_or(|column| !pinned.contains(&column)));
     let mut backward = None;
     for sort in wanted {
         let ordinal = ordinal_of(&sort.expr)?;

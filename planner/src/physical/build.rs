@@ -79,7 +79,13 @@ pub(super) struct Cost {
     pub total: f64,
 }
 
-pub(super) fn node(op: Op, outputs: Vec<OutputColumn>, columns: &[ColumnId], profile: &Profile, cost: Cost) -> Node {
+pub(super) fn node(
+    op: Op,
+    outputs: Vec<OutputColumn>,
+    columns: &[ColumnId],
+    profile: &Profile,
+    cost: Cost,
+) -> Node {
     let estimate = Estimate {
         startup_cost: cost.startup,
         total_cost: cost.total.max(cost.startup),

@@ -23,11 +23,7 @@ impl Lowering<'_> {
         self.depend_on(insert.table.id);
         let source = insert.source.output();
         let input = self.lower(&insert.source, &Want::columns(&source))?;
-        let columns = insert
-            .columns
-            .iter()
-            .map(|id| position(&input, *id))
-            .collect::<Result<Vec<_>>>()?;
+        let columns = insert.columns.iter().map(|id| position(&input, *id)).collect::<Result<Vec<_>>>()?;
         let row = by_ordinal(&insert.row, insert.table.columns.len());
         let checks = self.checks(&insert.checks, &row)?;
         let on_conflict = match &insert.on_conflict {
@@ -57,7 +53,16 @@ impl Lowering<'_> {
         let indexes = self.index_maintenance(&insert.table)?;
         let table = insert.table.clone();
         self.written(input, insert.returning.as_deref(), |input| {
-            Op::Insert(InsertOp { table, input, columns, checks, on_conflict, returning, foreign_keys, indexes })
+            Op::Insert(InsertOp {
+                table,
+                input,
+                columns,
+                checks,
+                on_conflict,
+                returning,
+                foreign_keys,
+                indexes,
+            })
         })
     }
 
@@ -125,7 +130,8 @@ impl Lowering<'_> {
         returning: Option<&[Computed]>,
         op: impl FnOnce(Arc<super::plan::Node>) -> Op,
     ) -> Result<Built> {
-        let columns: Vec<ColumnId> = returning.unwrap_or_default().iter().map(|computed| computed.id).collect();
+        let columns: Vec<ColumnId> =
+            returning.unwrap_or_default().iter().map(|computed| computed.id).collect();
         let outputs = self.outputs(&columns);
         let rows = if returning.is_some() { input.rows() } else { 0.0 };
         let profile = Profile { rows, columns: input.profile.columns.clone(), keys: Vec::new() };
@@ -133,7 +139,11 @@ impl Lowering<'_> {
         Ok(input.above(op, outputs, columns, profile, cost, Vec::new()))
     }
 
-    fn returning(&mut self, returning: Option<&[Computed]>, visible: &[ColumnId]) -> Result<Option<Vec<Expr>>> {
+    fn returning(
+        &mut self,
+        returning: Option<&[Computed]>,
+        visible: &[ColumnId],
+    ) -> Result<Option<Vec<Expr>>> {
         match returning {
             None => Ok(None),
             Some(exprs) => Ok(Some(self.exprs(exprs.iter().map(|computed| &computed.expr), visible)?)),
@@ -210,7 +220,9 @@ impl Lowering<'_> {
                         Expr::input(ordinal, data_type)
                     }
                     (None, Some(text)) => self.table_expression(table, text)?,
-                    (None, None) => return Err(Error::internal("an index column without column or expression")),
+                    (None, None) => {
+                        return Err(Error::internal("an index column without column or expression"));
+                    }
                 };
                 keys.push(key);
             }
@@ -282,7 +294,9 @@ impl Lowering<'_> {
 }
 
 fn position(input: &Built, id: ColumnId) -> Result<usize> {
-    input.position(id).ok_or_else(|| Error::internal(format!("column {} is not in the rows to be written", id.0)))
+    input
+        .position(id)
+        .ok_or_else(|| Error::internal(format!("column {} is not in the rows to be written", id.0)))
 }
 
 /// Column ids by ordinal; places without a column hold an id that nothing names.

@@ -32,14 +32,20 @@ pub(super) struct Candidate {
 pub(super) enum Step {
     Leaf(usize),
     /// `left` and `right` as in the operator: of a hash join, `right` is built.
-    Join { left: Set, right: Set, method: Method },
+    Join {
+        left: Set,
+        right: Set,
+        method: Method,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Method {
     Hash,
     /// Position of the index in the right table's `indexes`.
-    Index { index: usize },
+    Index {
+        index: usize,
+    },
     Loop,
 }
 
@@ -100,10 +106,12 @@ impl<'a> Lowering<'a> {
         let mut best: Option<Candidate> = None;
         let mut offer = |cost: f64, startup: f64, left: Set, right: Set, method: Method| {
             if best.as_ref().is_none_or(|best| cost < best.cost) {
-                best = Some(Candidate { cost, startup, rows, width, step: Step::Join { left, right, method } });
+                best =
+                    Some(Candidate { cost, startup, rows, width, step: Step::Join { left, right, method } });
             }
         };
-        let residual_cost = self.expression_cost(&connection.residual) + self.expression_cost(&connection.after);
+        let residual_cost =
+            self.expression_cost(&connection.residual) + self.expression_cost(&connection.after);
         let output = rows * self.model.tuple * 0.3;
         if !connection.keys.is_empty() {
             let penalty = if self.cx.settings.enable_hashjoin { 0.0 } else { DISABLED };
@@ -115,19 +123,15 @@ impl<'a> Lowering<'a> {
                 let probing = self.model.hash_probe(probe.1.rows, build.1.rows)
                     + probe.1.rows * keys * self.model.operator;
                 let matched = rows.max(probe.1.rows.min(rows * 2.0));
-                let total = building
-                    + probe.1.cost
-                    + probing
-                    + extra
-                    + output
-                    + matched * residual_cost
-                    + penalty;
+                let total =
+                    building + probe.1.cost + probing + extra + output + matched * residual_cost + penalty;
                 offer(total, building + probe.1.startup + penalty, probe.0, build.0, Method::Hash);
             };
             hash((a, left), (b, right), 0.0);
             if swapped(connection.kind).is_some() {
                 // Marking the built rows that were met costs a look at each.
-                let extra = if connection.kind == JoinKind::Inner { 0.0 } else { left.rows * self.model.operator };
+                let extra =
+                    if connection.kind == JoinKind::Inner { 0.0 } else { left.rows * self.model.operator };
                 hash((b, right), (a, left), extra);
             }
             self.look_ups(block, &connection, (a, left), b, rows, residual_cost, &mut offer);
@@ -137,8 +141,9 @@ impl<'a> Lowering<'a> {
             }
         }
         // Without a key there is nothing but the loop; with one it is not worth the risk of a wrong guess.
-        let looping = connection.keys.is_empty() || best_is_disabled(&best);
-        let penalty = if self.cx.settings.enable_nestloop || connection.keys.is_empty() { 0.0 } else { DISABLED };
+        let looping = connection.keys.is_empty() || !self.cx.settings.enable_hashjoin;
+        let penalty =
+            if self.cx.settings.enable_nestloop || connection.keys.is_empty() { 0.0 } else { DISABLED };
         if looping && connection.kind != JoinKind::Full {
             let mut nested = |outer: (Set, &Candidate), inner: (Set, &Candidate)| {
                 let comparisons = outer.1.rows * inner.1.rows;
@@ -174,10 +179,7 @@ impl<'a> Lowering<'a> {
         offer: &mut dyn FnMut(f64, f64, Set, Set, Method),
     ) {
         if inner.count_ones() != 1
-            || !matches!(
-                connection.kind,
-                JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti
-            )
+            || !matches!(connection.kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
         {
             return;
         }
@@ -206,8 +208,8 @@ impl<'a> Lowering<'a> {
             let pages = self.index_pages(&scan.table, index, size);
             let mut per_row = self.model.look_up(pages, fetched);
             if !index.is_clustered {
-                per_row += fetched
-                    * (self.model.descent(size.pages) * 0.5 + self.model.random_page(size.pages));
+                per_row +=
+                    fetched * (self.model.descent(size.pages) * 0.5 + self.model.random_page(size.pages));
             }
             per_row += fetched * (filter_cost + residual_cost);
             let penalty = if self.cx.settings.enable_nestloop && self.cx.settings.enable_indexscan {
@@ -215,17 +217,8 @@ impl<'a> Lowering<'a> {
             } else {
                 DISABLED
             };
-            let total = outer.1.cost
-                + outer.1.rows * per_row
-                + rows * self.model.tuple * 0.3
-                + penalty;
-            offer(
-                total,
-                outer.1.startup + penalty,
-                outer.0,
-                inner,
-                Method::Index { index: position },
-            );
+            let total = outer.1.cost + outer.1.rows * per_row + rows * self.model.tuple * 0.3 + penalty;
+            offer(total, outer.1.startup + penalty, outer.0, inner, Method::Index { index: position });
         }
     }
 
@@ -288,7 +281,9 @@ impl<'a> Lowering<'a> {
         let mut crossing: Vec<Expr> = block
             .edges
             .iter()
-            .filter(|edge| edge.leaves & !whole == 0 && edge.leaves & !first != 0 && edge.leaves & !second != 0)
+            .filter(|edge| {
+                edge.leaves & !whole == 0 && edge.leaves & !first != 0 && edge.leaves & !second != 0
+            })
             .map(|edge| edge.expr.clone())
             .collect();
         let mut keys = Vec::new();
@@ -306,7 +301,9 @@ impl<'a> Lowering<'a> {
             }
             let [same_first, same] = sides;
             let typed = |column: &ColumnId| Expr::column(*column, self.columns.entry(*column).data_type);
-            let (Some(a), Some(b)) = (same_first.first().map(typed), same.first().map(typed)) else { continue };
+            let (Some(a), Some(b)) = (same_first.first().map(typed), same.first().map(typed)) else {
+                continue;
+            };
             if outer.is_some() {
                 crossing.extend(Expr::equality(a, b));
             } else {
@@ -344,7 +341,10 @@ impl<'a> Lowering<'a> {
     /// `condition` as an equality of the two sides, of one type.
     fn hash_key(&self, block: &Block<'_>, condition: &Expr, left: Set, right: Set) -> Option<Pair> {
         let (operator, x, y) = condition.as_operator()?;
-        if !operator.is_equality() || !operator.hashable || condition.volatility() == expr::Volatility::Volatile {
+        if !operator.is_equality()
+            || !operator.hashable
+            || condition.volatility() == expr::Volatility::Volatile
+        {
             return None;
         }
         let owner = |expr: &Expr| {
@@ -352,7 +352,10 @@ impl<'a> Lowering<'a> {
                 .iter()
                 .filter_map(|id| {
                     block.owner.get(id).map(|leaf| 1 << leaf).or_else(|| {
-                        block.marks.get(id).map(|outer| block.outers[*outer].right | block.outers[*outer].left_needed)
+                        block
+                            .marks
+                            .get(id)
+                            .map(|outer| block.outers[*outer].right | block.outers[*outer].left_needed)
                     })
                 })
                 .fold(0, |a: Set, b: Set| a | b)
@@ -514,7 +517,8 @@ impl<'a> Lowering<'a> {
         let mut kind = connection.kind;
         if a != left_set {
             // The side kept is built: the join turns round.
-            kind = swapped(kind).ok_or_else(|| Error::internal("a join that cannot turn round was turned"))?;
+            kind =
+                swapped(kind).ok_or_else(|| Error::internal("a join that cannot turn round was turned"))?;
             connection = turned(&connection);
         }
         let whole = left_set | right_set;
@@ -528,7 +532,9 @@ impl<'a> Lowering<'a> {
                 let keys = connection
                     .keys
                     .iter()
-                    .map(|pair| Ok((self.expr(&pair.first, &left.columns)?, self.expr(&pair.second, &right.columns)?)))
+                    .map(|pair| {
+                        Ok((self.expr(&pair.first, &left.columns)?, self.expr(&pair.second, &right.columns)?))
+                    })
                     .collect::<Result<Vec<_>>>()?;
                 let both: Vec<ColumnId> = left.columns.iter().chain(&right.columns).copied().collect();
                 let residual = self.exprs(&connection.residual, &both)?;
@@ -785,12 +791,13 @@ fn turned<'b, 'p>(connection: &Connection<'b, 'p>) -> Connection<'b, 'p> {
     }
 }
 
-fn best_is_disabled(best: &Option<Candidate>) -> bool {
-    best.as_ref().is_none_or(|best| best.cost >= DISABLED)
-}
-
 /// The columns a join yields.
-fn join_output(kind: JoinKind, left: &[ColumnId], right: &[ColumnId], mark: Option<ColumnId>) -> Vec<ColumnId> {
+fn join_output(
+    kind: JoinKind,
+    left: &[ColumnId],
+    right: &[ColumnId],
+    mark: Option<ColumnId>,
+) -> Vec<ColumnId> {
     match kind {
         JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti => left.to_vec(),
         JoinKind::RightSemi | JoinKind::RightAnti => right.to_vec(),

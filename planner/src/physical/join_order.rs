@@ -123,12 +123,7 @@ impl Lowering<'_> {
         self.filter_on(built, &constants)
     }
 
-    fn block<'p>(
-        &mut self,
-        plan: &'p LogicalPlan,
-        predicate: &[Expr],
-        want: &Want<'_>,
-    ) -> Result<Block<'p>> {
+    fn block<'p>(&mut self, plan: &'p LogicalPlan, predicate: &[Expr], want: &Want<'_>) -> Result<Block<'p>> {
         let mut block = Block {
             leaves: Vec::new(),
             outers: Vec::new(),
@@ -346,14 +341,17 @@ impl Lowering<'_> {
                 for i in 0..parts.len() {
                     for j in i + 1..parts.len() {
                         let union = parts[i] | parts[j];
-                        let (Some(a), Some(b)) = (table.get(&parts[i]), table.get(&parts[j])) else { continue };
+                        let (Some(a), Some(b)) = (table.get(&parts[i]), table.get(&parts[j])) else {
+                            continue;
+                        };
                         if !self.is_valid(block, union) {
                             continue;
                         }
-                        if let Some(found) = self.join_candidate(block, (parts[i], a), (parts[j], b), cross, None)
-                            && winner.as_ref().is_none_or(|(_, _, w)| {
-                                (found.rows, found.cost) < (w.rows, w.cost)
-                            })
+                        if let Some(found) =
+                            self.join_candidate(block, (parts[i], a), (parts[j], b), cross, None)
+                            && winner
+                                .as_ref()
+                                .is_none_or(|(_, _, w)| (found.rows, found.cost) < (w.rows, w.cost))
                         {
                             winner = Some((i, j, found));
                         }
@@ -396,10 +394,9 @@ impl Lowering<'_> {
     ) -> Result<Built> {
         let candidate = table.get(&set).ok_or_else(|| Error::internal("a join has no candidate"))?;
         match &candidate.step {
-            Step::Leaf(leaf) => block.leaves[*leaf]
-                .built
-                .take()
-                .ok_or_else(|| Error::internal("a leaf is joined twice")),
+            Step::Leaf(leaf) => {
+                block.leaves[*leaf].built.take().ok_or_else(|| Error::internal("a leaf is joined twice"))
+            }
             Step::Join { left, right, method } => {
                 let left_built = self.construct(block, table, *left)?;
                 let right_built = match method {
@@ -442,7 +439,9 @@ fn flatten<'p>(
     conjuncts: &mut Vec<Conjunct>,
 ) -> Result<(Set, Set)> {
     match plan {
-        LogicalPlan::Filter { input, predicate } if matches!(**input, LogicalPlan::Join(_) | LogicalPlan::Filter { .. }) => {
+        LogicalPlan::Filter { input, predicate }
+            if matches!(**input, LogicalPlan::Join(_) | LogicalPlan::Filter { .. }) =>
+        {
             let first = block.outers.len();
             let (all, region) = flatten(input, block, conjuncts)?;
             let below: Vec<usize> = (first..block.outers.len()).collect();

@@ -96,7 +96,9 @@ impl<'a> Lowering<'a> {
             }
             LogicalPlan::Distinct { input, on } => self.distinct(input, on.as_deref(), want),
             LogicalPlan::SetOp(set_op) => self.set_op(set_op),
-            LogicalPlan::With { id, name, definition, body, .. } => self.with(*id, name, definition, body, want),
+            LogicalPlan::With { id, name, definition, body, .. } => {
+                self.with(*id, name, definition, body, want)
+            }
             LogicalPlan::RecursiveUnion { id, name, base, step, all, columns } => {
                 self.recursive_union(*id, name, base, step, *all, columns)
             }
@@ -166,7 +168,8 @@ impl<'a> Lowering<'a> {
 
     fn one_time_filter(&mut self, built: Built, once: &[&Expr]) -> Result<Built> {
         let one_time_filter = self.exprs(once.iter().copied(), &[])?;
-        let never = once.iter().any(|expr| matches!(expr.as_literal(), Some(Value::Bool(false) | Value::Null)));
+        let never =
+            once.iter().any(|expr| matches!(expr.as_literal(), Some(Value::Bool(false) | Value::Null)));
         let exprs: Vec<Expr> = built
             .columns
             .iter()
@@ -205,7 +208,10 @@ impl<'a> Lowering<'a> {
         for expr in exprs {
             expr::walk::visit(expr, &mut |part| {
                 calls += match part {
-                    Expr::Column { .. } | Expr::Input { .. } | Expr::Literal { .. } | Expr::Relabel { .. } => 0.0,
+                    Expr::Column { .. }
+                    | Expr::Input { .. }
+                    | Expr::Literal { .. }
+                    | Expr::Relabel { .. } => 0.0,
                     Expr::InList { list, .. } => 1.0 + list.len() as f64 * 0.1,
                     Expr::Call { function, .. } if function.source.contains("like") => 8.0,
                     Expr::Call { function, .. } if function.source.contains("regex") => 40.0,
@@ -225,14 +231,14 @@ impl<'a> Lowering<'a> {
             columns: columns
                 .iter()
                 .map(|id| {
-                    let column = ColumnProfile::computed(self.columns.entry(*id).data_type, count, count, relation);
+                    let column =
+                        ColumnProfile::computed(self.columns.entry(*id).data_type, count, count, relation);
                     (*id, column)
                 })
                 .collect(),
             keys: Vec::new(),
         };
-        let lowered: Vec<Vec<Expr>> =
-            rows.iter().map(|row| self.exprs(row, &[])).collect::<Result<_>>()?;
+        let lowered: Vec<Vec<Expr>> = rows.iter().map(|row| self.exprs(row, &[])).collect::<Result<_>>()?;
         let cost = Cost { startup: 0.0, total: count * self.model.tuple };
         let op = match <[Vec<Expr>; 1]>::try_from(lowered) {
             Ok([exprs]) => Op::Result { exprs, one_time_filter: Vec::new(), input: None },
@@ -251,7 +257,8 @@ impl<'a> Lowering<'a> {
         let kept: Vec<&Computed> = exprs
             .iter()
             .filter(|computed| {
-                want.columns.contains(&computed.id) || computed.expr.volatility() == expr::Volatility::Volatile
+                want.columns.contains(&computed.id)
+                    || computed.expr.volatility() == expr::Volatility::Volatile
             })
             .collect();
         let mut needed = Vec::new();
@@ -311,7 +318,14 @@ impl<'a> Lowering<'a> {
             total: built.total_cost() + built.rows() * self.expression_cost(&lowered),
         };
         let outputs: Vec<OutputColumn> = self.outputs(&columns);
-        Ok(built.above(|input| Op::Project { input, exprs: lowered }, outputs, columns, profile, cost, ordering))
+        Ok(built.above(
+            |input| Op::Project { input, exprs: lowered },
+            outputs,
+            columns,
+            profile,
+            cost,
+            ordering,
+        ))
     }
 
     /// The plan's output as exactly these columns, in this order.
@@ -362,7 +376,9 @@ impl<'a> Lowering<'a> {
             && !order.is_empty()
             && order.len() <= input.ordering.len()
             && input.ordering.iter().take(order.len()).all(|key| group_exprs.contains(&&key.expr))
-            && group_exprs.iter().all(|expr| input.ordering[..order.len()].iter().any(|key| &&key.expr == expr));
+            && group_exprs
+                .iter()
+                .all(|expr| input.ordering[..order.len()].iter().any(|key| &&key.expr == expr));
         let strategy = if aggregate.groups.is_empty() && aggregate.grouping_sets.is_none() {
             Strategy::Plain
         } else if presorted {
@@ -398,7 +414,9 @@ impl<'a> Lowering<'a> {
             profile.columns.insert(computed.id, column);
         }
         for (id, _) in &aggregate.grouping_calls {
-            profile.columns.insert(*id, ColumnProfile::computed(types::DataType::INT4, sets, groups, relation));
+            profile
+                .columns
+                .insert(*id, ColumnProfile::computed(types::DataType::INT4, sets, groups, relation));
         }
         for (id, call) in &calls {
             profile.columns.insert(*id, ColumnProfile::computed(call.data_type, groups, groups, relation));
@@ -408,8 +426,10 @@ impl<'a> Lowering<'a> {
             profile.keys.push(Key { columns: key, relation, rows: groups });
         }
         let groups_lowered = self.exprs(group_exprs.iter().copied(), &input.columns)?;
-        let calls_lowered =
-            calls.iter().map(|(_, call)| self.aggregate_call(call, &input.columns)).collect::<Result<Vec<_>>>()?;
+        let calls_lowered = calls
+            .iter()
+            .map(|(_, call)| self.aggregate_call(call, &input.columns))
+            .collect::<Result<Vec<_>>>()?;
         let having_lowered = self.exprs(having, &columns)?;
         let rows = input.rows() * sets;
         let argument_cost: f64 =
@@ -421,7 +441,11 @@ impl<'a> Lowering<'a> {
                 _ => self.model.hash_aggregate(rows, groups, group_exprs.len(), calls.len()),
             };
         let total = input.total_cost() + work;
-        let startup = if strategy == Strategy::Sorted { input.startup_cost() } else { total - groups * self.model.tuple };
+        let startup = if strategy == Strategy::Sorted {
+            input.startup_cost()
+        } else {
+            total - groups * self.model.tuple
+        };
         let fraction = selectivity::conjunction(having, &profile);
         let total = total + groups * self.expression_cost(&having_lowered);
         if !having.is_empty() {
@@ -475,7 +499,9 @@ impl<'a> Lowering<'a> {
         let mut parts: Vec<&Expr> = window.partition_by.iter().collect();
         parts.extend(window.order_by.iter().map(|key| &key.expr));
         for (_, call) in calls {
-            parts.extend(call.args.iter().chain(&call.filter).chain(call.order_by.iter().map(|key| &key.expr)));
+            parts.extend(
+                call.args.iter().chain(&call.filter).chain(call.order_by.iter().map(|key| &key.expr)),
+            );
         }
         add_columns(parts.iter().copied(), &mut needed);
         self.add_outer_columns(parts.iter().copied(), &mut needed);
@@ -492,8 +518,10 @@ impl<'a> Lowering<'a> {
         let built = self.lower(input, &Want { columns: &needed, ordering: &keys, limit: None })?;
         let built = self.sorted(built, &keys)?;
         let window = self.window_spec(window, &built.columns)?;
-        let lowered =
-            calls.iter().map(|(_, call)| self.window_call(call, &built.columns)).collect::<Result<Vec<_>>>()?;
+        let lowered = calls
+            .iter()
+            .map(|(_, call)| self.window_call(call, &built.columns))
+            .collect::<Result<Vec<_>>>()?;
         let mut columns = built.columns.clone();
         columns.extend(own);
         let mut profile = built.profile.clone();
@@ -531,8 +559,10 @@ impl<'a> Lowering<'a> {
         add_columns(calls.iter().flat_map(|(_, call)| &call.args), &mut needed);
         self.add_outer_columns(calls.iter().flat_map(|(_, call)| &call.args), &mut needed);
         let built = self.lower(input, &Want::columns(&needed))?;
-        let lowered =
-            calls.iter().map(|(_, call)| self.table_call(call, &built.columns)).collect::<Result<Vec<_>>>()?;
+        let lowered = calls
+            .iter()
+            .map(|(_, call)| self.table_call(call, &built.columns))
+            .collect::<Result<Vec<_>>>()?;
         let mut columns = built.columns.clone();
         columns.extend(own);
         let mut profile = built.profile.clone();
@@ -540,8 +570,12 @@ impl<'a> Lowering<'a> {
         profile.keys.clear();
         let relation = self.new_relation();
         for id in columns.iter().skip(built.columns.len()) {
-            let column =
-                ColumnProfile::computed(self.columns.entry(*id).data_type, profile.rows, profile.rows, relation);
+            let column = ColumnProfile::computed(
+                self.columns.entry(*id).data_type,
+                profile.rows,
+                profile.rows,
+                relation,
+            );
             profile.columns.insert(*id, column);
         }
         let cost = Cost {
@@ -549,7 +583,14 @@ impl<'a> Lowering<'a> {
             total: built.total_cost() + profile.rows * self.model.tuple,
         };
         let outputs = self.outputs(&columns);
-        Ok(built.above(|input| Op::ProjectSet { input, calls: lowered }, outputs, columns, profile, cost, Vec::new()))
+        Ok(built.above(
+            |input| Op::ProjectSet { input, calls: lowered },
+            outputs,
+            columns,
+            profile,
+            cost,
+            Vec::new(),
+        ))
     }
 
     /// Adds the columns that subqueries inside the expressions take from here.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use expr::{Expr, PlanParameterId};
-
 use super::plan::{Node, NodeId, Op, PhysicalPlan};
 
 /// Gives every node its id: CTEs and init plans come right after the root, a sub-plan after the
@@ -56,13 +54,4 @@ fn number_inputs(node: &mut Arc<Node>, next: &mut u32) {
     for input in node.op.inputs_mut() {
         number_node(input, next);
     }
-}
-
-/// The plan parameters an expression reads.
-pub(super) fn parameters_of(expr: &Expr, out: &mut Vec<PlanParameterId>) {
-    expr::walk::visit(expr, &mut |part| {
-        if let Expr::PlanParameter { id, .. } = part {
-            out.push(*id);
-        }
-    });
 }

@@ -1,6 +1,6 @@
 //! Orders owed: Sort, top-N, LIMIT and DISTINCT, and when an order that is there already will do.
 
-use expr::{ColumnId, Expr};
+use expr::Expr;
 use types::{Result, Value};
 
 use super::build::{Built, Cost, Want, add_columns, satisfies, shared_prefix};
@@ -185,11 +185,8 @@ impl Lowering<'_> {
 
     /// DISTINCT over all columns of a plan.
     pub(super) fn distinct_on_all(&mut self, built: Built) -> Result<Built> {
-        let exprs: Vec<Expr> = built
-            .columns
-            .iter()
-            .map(|id| Expr::column(*id, self.columns.entry(*id).data_type))
-            .collect();
+        let exprs: Vec<Expr> =
+            built.columns.iter().map(|id| Expr::column(*id, self.columns.entry(*id).data_type)).collect();
         let refs: Vec<&Expr> = exprs.iter().collect();
         let groups = clamp_rows(built.profile.groups(&refs));
         let sorted = built.ordering.len() >= exprs.len()
@@ -235,16 +232,4 @@ fn known_count(expr: &Expr) -> Option<f64> {
         Value::Null => None,
         value => value.as_i64().map(|count| count.max(0) as f64),
     }
-}
-
-/// The order over these columns, for asking.
-pub(super) fn ascending(columns: impl IntoIterator<Item = (ColumnId, types::DataType)>) -> Vec<SortKey> {
-    columns
-        .into_iter()
-        .map(|(id, data_type)| SortKey {
-            expr: Expr::column(id, data_type),
-            descending: false,
-            nulls_first: false,
-        })
-        .collect()
 }

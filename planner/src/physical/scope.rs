@@ -68,7 +68,11 @@ impl Lowering<'_> {
             .collect()
     }
 
-    pub(super) fn aggregate_call(&mut self, call: &AggregateCall, columns: &[ColumnId]) -> Result<AggregateCall> {
+    pub(super) fn aggregate_call(
+        &mut self,
+        call: &AggregateCall,
+        columns: &[ColumnId],
+    ) -> Result<AggregateCall> {
         Ok(AggregateCall {
             function: call.function,
             args: self.exprs(&call.args, columns)?,
@@ -116,7 +120,7 @@ impl Lowering<'_> {
         let name = if entry.relation.is_empty() {
             entry.name.clone()
         } else {
-            format!("{}.{}", expr::display::quote_identifier(&entry.relation), expr::display::quote_identifier(&entry.name))
+            format!("{}.{}", entry.relation, entry.name)
         };
         OutputColumn { name, data_type: entry.data_type }
     }
