@@ -8,6 +8,13 @@
 pub mod ast;
 pub mod statement;
 
+mod grammar;
+mod keyword;
+mod lexer;
+mod literal;
+mod syntax_error;
+
+pub use literal::MAX_NAME_BYTES;
 pub use statement::Statement;
 
 use types::Result;
@@ -17,8 +24,18 @@ pub const MAX_DEPTH: u32 = 1000;
 
 /// The statements of `text`, in order; empty statements vanish, so the result may be empty.
 ///
-/// Errors: 42601 (syntax), 42602/42622 (names), 22025/22P06/22021 (escapes), 54001 (too deep), each with its span.
+/// Errors, each with its span: 42601 (syntax), 42P20 (window frames), 22023 and 22003 (numbers in types and options),
+/// 22025 and 22021 (escapes), 0A000 (XML, MATCH PARTIAL and the like), 54000 and 54001 (too long, too deep).
 pub fn parse(text: &str) -> Result<Vec<Statement>> {
-    let _ = text;
-    Err(types::Error::not_supported("parsing"))
+    grammar::Parser::new(text, lexer::tokenize(text)).statements()
+}
+
+/// A single expression, such as a stored default or check: `a_expr` of the grammar. Errors as [`parse`].
+pub fn parse_expr(text: &str) -> Result<ast::Expr> {
+    grammar::Parser::new(text, lexer::tokenize(text)).only_expr()
+}
+
+/// A single type name, as `regtype` and casts from text take it. Errors as [`parse`].
+pub fn parse_type(text: &str) -> Result<ast::TypeName> {
+    grammar::Parser::new(text, lexer::tokenize(text)).only_type()
 }

@@ -1,0 +1,20 @@
+//! Parses each NUL-terminated text of standard input and prints one line for it: `ok` and the tree, or
+//! `error CODE POSITION MESSAGE`. For comparing with other parsers (`tests/oracle.py`) and for a look at a tree.
+
+use std::io::{Read, Write};
+
+fn main() {
+    let mut input = String::new();
+    std::io::stdin().read_to_string(&mut input).expect("standard input is UTF-8");
+    let mut out = std::io::stdout().lock();
+    for text in input.split('\0').filter(|text| !text.is_empty()) {
+        let line = match parser::parse(text) {
+            Ok(statements) => format!("ok {statements:?}"),
+            Err(e) => {
+                let at = e.span().map_or(0, |span| span.character_position(text));
+                format!("error {} {at} {}", e.code(), e.message())
+            }
+        };
+        writeln!(out, "{}", line.replace('\n', "\\n")).expect("standard output is open");
+    }
+}
