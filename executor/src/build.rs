@@ -43,9 +43,45 @@ pub fn build(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
 }
 
 fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
-    let _ = cx;
     Ok(match &node.op {
+        Op::SeqScan(_) | Op::KeyScan(_) => ops::scan::build(node, cx)?,
+        Op::IndexScan(_) => Box::new(ops::index_scan::IndexScan::new(node, cx)?),
+        Op::VirtualScan { .. } => Box::new(ops::virtual_scan::VirtualScan::new(node)),
+        Op::FunctionScan { .. } => Box::new(ops::function_scan::FunctionScan::new(node)),
+        Op::Values { .. } => Box::new(ops::values::Values::new(node)),
+        Op::Result { input, .. } => {
+            let input = input.as_ref().map(|input| build(input, cx)).transpose()?;
+            Box::new(ops::values::ResultRow::new(node, input))
+        }
+        Op::Filter { input, .. } => Box::new(ops::filter::Filter::new(node, build(input, cx)?)),
+        Op::Project { input, .. } => Box::new(ops::project::Project::new(node, build(input, cx)?)),
+        Op::ProjectSet { input, .. } => Box::new(ops::project_set::ProjectSet::new(node, build(input, cx)?)),
+        Op::HashJoin(join) => Box::new(ops::hash_join::HashJoin::new(
+            node,
+            build(&join.left, cx)?,
+            build(&join.right, cx)?,
+            cx,
+        )?),
+        Op::NestedLoop(join) => {
+            Box::new(ops::nested_loop::NestedLoop::new(node, build(&join.left, cx)?, cx)?)
+        }
+        Op::IndexJoin(join) => {
+            Box::new(ops::index_join::IndexJoin::new(node, build(&join.left, cx)?, cx)?)
+        }
+        Op::Aggregate(op) => ops::aggregate::build(node, build(&op.input, cx)?, cx)?,
+        Op::Sort { input, .. } => Box::new(ops::sort::Sort::new(node, build(input, cx)?, cx)),
+        Op::TopN { input, .. } => Box::new(ops::top_n::TopN::new(node, build(input, cx)?, cx)),
+        Op::Limit { input, .. } => Box::new(ops::limit::Limit::new(node, build(input, cx)?)),
+        Op::Distinct { input, .. } => Box::new(ops::distinct::Distinct::new(node, build(input, cx)?, cx)),
+        Op::Append { inputs } => {
+            let inputs = inputs.iter().map(|input| build(input, cx)).collect::<Result<Vec<_>>>()?;
+            Box::new(ops::append::Append::new(inputs))
+        }
+        Op::SetOp { left, right, .. } => {
+            Box::new(ops::set_op::SetOp::new(node, build(left, cx)?, build(right, cx)?, cx))
+        }
         Op::CteScan { .. } => Box::new(ops::cte::CteScan::new(node)),
+        Op::RecursiveUnion { .. } => Box::new(ops::recursive_union::RecursiveUnion::new(node, cx)?),
         Op::WorkTableScan { .. } => Box::new(ops::cte::WorkTableScan::new(node)),
         other => return Err(types::Error::internal(format!("no operator yet for {other:?}"))),
     })

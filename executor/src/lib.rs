@@ -18,6 +18,7 @@ pub mod table;
 pub mod ddl;
 
 pub mod instrument;
+pub mod spill;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod layout;
+pub mod scan;
 pub mod sequence;
 
 use std::collections::HashMap;
