@@ -11,7 +11,9 @@ pub mod rewrite;
 
 use types::Result;
 
-pub use binder::{Bound, bind};
+pub use binder::{
+    Bound, CopyFrom, bind, bind_checks, bind_copy_from, bind_default, bind_index, bind_node, bind_query,
+};
 pub use context::{NoStatistics, PlanContext, PlannerSettings, Statistics, UNDECLARED};
 
 /// From a bound query to the plan that runs it. Errors: as [`rewrite::rewrite`] and [`physical::choose`].

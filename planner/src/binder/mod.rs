@@ -6,12 +6,15 @@
 
 mod aggregate;
 mod call;
+mod copy;
 mod cte;
+mod dml;
 mod expr;
 mod from;
 mod scope;
 mod select;
 mod set_operation;
+mod stored;
 mod subquery;
 mod target;
 mod type_name;
@@ -20,7 +23,7 @@ mod window;
 use std::collections::BTreeSet;
 
 use ::expr::{Coercer, ColumnId, Expr, SubqueryId};
-use catalog::{RelationId, SchemaId};
+use catalog::{IndexDef, RelationId, SchemaId, TableDef};
 use parser::Statement;
 use parser::ast::Node;
 use types::{DataType, Error, Result, Span, SqlState};
@@ -28,9 +31,11 @@ use types::{DataType, Error, Result, Span, SqlState};
 use crate::context::PlanContext;
 use crate::ddl::BoundDdl;
 use crate::logical::{
-    BoundSubquery, ColumnEntry, ColumnTable, CteId, LogicalPlan, LogicalStatement, ResultColumn,
+    BoundSubquery, Check, ColumnEntry, ColumnTable, CteId, LogicalPlan, LogicalStatement, ResultColumn,
 };
 use scope::Level;
+
+pub use copy::{CopyFrom, bind_copy_from};
 
 /// What a statement means.
 #[derive(Debug)]
@@ -65,6 +70,34 @@ pub fn bind_query(node: &Node, cx: &PlanContext<'_>) -> Result<LogicalStatement>
     let mut binder = Binder::new(cx, &coercer);
     let (plan, result) = binder.top(node)?;
     binder.finish(plan, result)
+}
+
+/// An index's key columns and its condition, over `Expr::Input(i)` = the table's column `i`.
+pub fn bind_index(
+    table: &TableDef,
+    index: &IndexDef,
+    cx: &PlanContext<'_>,
+) -> Result<(Vec<Expr>, Option<Expr>)> {
+    with_binder(cx, |binder| binder.index_exprs(table, index, &stored::as_inputs(table)))
+}
+
+/// The table's CHECK constraints, over `Expr::Input(i)` = the table's column `i`.
+pub fn bind_checks(table: &TableDef, cx: &PlanContext<'_>) -> Result<Vec<Check>> {
+    with_binder(cx, |binder| binder.checks(table, &stored::as_inputs(table)))
+}
+
+/// What column `ordinal` gets when no value is given: default, next identity value, or NULL.
+pub fn bind_default(table: &TableDef, ordinal: usize, cx: &PlanContext<'_>) -> Result<Expr> {
+    with_binder(cx, |binder| match table.columns.get(ordinal) {
+        Some(column) => binder.default_value(table, column),
+        None => Err(Error::internal("column out of range")),
+    })
+}
+
+fn with_binder<T>(cx: &PlanContext<'_>, f: impl FnOnce(&mut Binder<'_>) -> Result<T>) -> Result<T> {
+    let eval = cx.eval_context();
+    let coercer = Coercer::new(&eval, Vec::new());
+    f(&mut Binder::new(cx, &coercer))
 }
 
 /// The state of binding one statement.
@@ -117,18 +150,11 @@ impl<'a> Binder<'a> {
         match node {
             Node::Select(select) => {
                 let (query, _) = self.query(select, true)?;
-                let result = query
-                    .columns
-                    .into_iter()
-                    .map(|column| ResultColumn {
-                        name: column.name,
-                        column: column.id,
-                        data_type: column.data_type,
-                        source: column.source,
-                    })
-                    .collect();
-                Ok((query.plan, result))
+                Ok((query.plan, result_columns(query.columns)))
             }
+            Node::Insert(insert) => self.insert(insert).map(result_of),
+            Node::Update(update) => self.update(update).map(result_of),
+            Node::Delete(delete) => self.delete(delete).map(result_of),
             other => Err(Error::not_supported(parser::statement::command_tag(other))),
         }
     }
@@ -208,4 +234,20 @@ impl<'a> Binder<'a> {
     fn level_index(&self) -> usize {
         self.levels.len() - 1
     }
+}
+
+fn result_of(change: dml::BoundChange) -> (LogicalPlan, Vec<ResultColumn>) {
+    (change.plan, result_columns(change.columns))
+}
+
+fn result_columns(columns: Vec<select::OutputColumn>) -> Vec<ResultColumn> {
+    columns
+        .into_iter()
+        .map(|column| ResultColumn {
+            name: column.name,
+            column: column.id,
+            data_type: column.data_type,
+            source: column.source,
+        })
+        .collect()
 }
