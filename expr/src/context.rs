@@ -70,12 +70,17 @@ pub trait Host {
     /// Sets a setting, for the transaction when `local`, and gives back the new value.
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String>;
 
+    /// Microseconds since 2000-01-01 UTC right now; None: the statement's time stands in.
+    fn clock_time(&self) -> Option<i64> {
+        None
+    }
+
     /// Any other function that needs the catalog or the server (`pg_get_indexdef`, `format_type`,
-    /// `pg_table_is_visible`, `to_regclass`, casts to and from `regclass` …), by its `pg_proc.prosrc`.
-    /// An unknown one is 0A000.
-    fn call(&self, source: &str, args: &[Value]) -> Result<Value> {
+    /// `pg_table_is_visible`, `to_regclass`, `has_table_privilege`, `pg_sleep` …), by its SQL name;
+    /// overloads show in the number and form of the arguments. An unknown one is 0A000.
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value> {
         let _ = args;
-        Err(Error::not_supported(format!("function {source}")))
+        Err(Error::not_supported(format!("function {name}")))
     }
 
     /// Reads text as a value of a type that is not built in, or a `reg…` type.
@@ -183,6 +188,11 @@ impl<'a> EvalContext<'a> {
         if let Some(slot) = self.plan_parameters.get_mut(index) {
             *slot = value;
         }
+    }
+
+    /// Microseconds since 2000-01-01 UTC right now: clock_timestamp().
+    pub fn clock_time(&self) -> i64 {
+        self.host.clock_time().unwrap_or(self.statement_time)
     }
 
     /// The next random number in 0 ≤ x < 1.

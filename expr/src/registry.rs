@@ -217,7 +217,11 @@ fn read_function(line: &'static str, scalar: &HashMap<&str, Kernel>) -> Option<F
         _ if returns_set => {
             crate::table::kernel(source).map_or(Implementation::Missing, Implementation::Table)
         }
-        _ => scalar.get(source).map_or(Implementation::Missing, |&kernel| Implementation::Scalar(kernel)),
+        _ => scalar
+            .get(source)
+            .copied()
+            .or_else(|| crate::scalar::host_kernel(source))
+            .map_or(Implementation::Missing, Implementation::Scalar),
     };
     Some(Function {
         oid,

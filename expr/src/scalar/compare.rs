@@ -278,6 +278,12 @@ fn moment(args: &Args<'_>, position: usize, other: types::DataType) -> impl Fn(u
 
 fn compare_moments<const OP: u8>(args: &Args<'_>) -> Result<Vector> {
     let type_of = |position: usize| args.types.get(position).copied().unwrap_or(types::DataType::TIMESTAMP);
+    let is_date = |position: usize| type_of(position).oid == types::DataType::DATE.oid;
+    if (is_date(0) || is_date(1))
+        && let Some(vector) = super::datetime::compare_dates(args, comparison(OP), is_date(1))?
+    {
+        return Ok(vector);
+    }
     let left = moment(args, 0, type_of(1));
     let right = moment(args, 1, type_of(0));
     args.build(|row| Ok(test::<i128, OP>(left(row), right(row))))

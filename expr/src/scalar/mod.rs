@@ -4,12 +4,34 @@ pub(crate) mod args;
 
 pub(crate) mod arithmetic;
 pub(crate) mod compare;
+pub(crate) mod convert;
+pub(crate) mod datetime;
+pub(crate) mod math;
+pub(crate) mod pattern;
+pub(crate) mod string;
+pub(crate) mod system;
 
 use crate::function::Kernel;
 
 /// Every scalar kernel we have.
 pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
-    let families: [&'static [(&'static str, Kernel)]; 5] =
-        [compare::OPERATORS, compare::MIXED, compare::MOMENTS, compare::OTHERS, arithmetic::OTHERS];
+    let families: [&'static [(&'static str, Kernel)]; 11] = [
+        compare::OPERATORS,
+        compare::MIXED,
+        compare::MOMENTS,
+        compare::OTHERS,
+        arithmetic::OTHERS,
+        convert::KERNELS,
+        datetime::KERNELS,
+        math::KERNELS,
+        pattern::KERNELS,
+        string::KERNELS,
+        system::KERNELS,
+    ];
     families.into_iter().chain(arithmetic::INTEGERS.iter().copied()).flatten().copied()
+}
+
+/// The kernel of functions that only the host can answer.
+pub(crate) fn host_kernel(source: &str) -> Option<Kernel> {
+    system::host_kernel(source)
 }
