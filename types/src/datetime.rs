@@ -2,11 +2,25 @@
 //!
 //! date is days since 2000-01-01 (i32); timestamp and timestamptz are microseconds since
 //! 2000-01-01 00:00 (i64, UTC for timestamptz); time is microseconds since midnight. The extreme
-//! integers are −infinity and infinity, as in PostgreSQL.
+//! integers are −infinity and infinity, as in PostgreSQL. The calendar is proleptic Gregorian from
+//! 4714-11-24 BC on. Here: the calendar; below: zones, arithmetic, fields, text.
 
-use crate::numeric::Numeric;
-use crate::text::TextContext;
-use crate::{Error, Result};
+mod arithmetic;
+mod field;
+mod format;
+mod interval_text;
+mod parse;
+mod zone;
+
+pub use arithmetic::*;
+pub use field::{
+    date_bin, extract_date, extract_interval, extract_time, extract_timestamp, extract_timestamptz,
+    trunc_interval, trunc_timestamp, trunc_timestamptz,
+};
+pub use format::{write_date, write_time, write_timestamp, write_timestamptz};
+pub use interval_text::{parse_interval, parse_interval_with, write_interval};
+pub use parse::{parse_date, parse_iso_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use zone::TimeZone;
 
 /// `infinity` and `-infinity` of date.
 pub const DATE_INFINITY: i32 = i32::MAX;
@@ -15,9 +29,20 @@ pub const DATE_NEGATIVE_INFINITY: i32 = i32::MIN;
 pub const TIMESTAMP_INFINITY: i64 = i64::MAX;
 pub const TIMESTAMP_NEGATIVE_INFINITY: i64 = i64::MIN;
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
+pub const MICROS_PER_MINUTE: i64 = 60_000_000;
+pub const MICROS_PER_HOUR: i64 = 3_600_000_000;
 pub const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// 2000-01-01 − 1970-01-01.
 pub const UNIX_EPOCH_DAYS: i64 = 10_957;
+/// Julian day of 2000-01-01.
+pub const EPOCH_JULIAN: i64 = 2_451_545;
+
+/// The first and last finite date: 4714-11-24 BC and 5874897-12-31.
+pub(crate) const MIN_DATE: i64 = -EPOCH_JULIAN;
+pub(crate) const MAX_DATE: i64 = 2_145_031_948;
+/// The first finite timestamp, and the first beyond the last: 294277-01-01.
+pub(crate) const MIN_TIMESTAMP: i64 = -211_813_488_000_000_000;
+pub(crate) const END_TIMESTAMP: i64 = 9_223_371_331_200_000_000;
 
 /// Months, days and microseconds: three fields that do not add up, as in PostgreSQL.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,382 +86,91 @@ impl std::hash::Hash for Interval {
     }
 }
 
-/// A time zone: a fixed offset or a name of the tz database. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct TimeZone {
-    name: std::sync::Arc<str>,
+/// Days since 2000-01-01 of year, month 1–12 and any day of the proleptic Gregorian calendar.
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years start in March, so that the leap day is the last one (Howard Hinnant's days_from_civil).
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468 - UNIX_EPOCH_DAYS
 }
 
-impl TimeZone {
-    pub fn utc() -> TimeZone {
-        TimeZone { name: std::sync::Arc::from("UTC") }
-    }
+/// Year (0 is 1 BC), month and day of days since 2000-01-01.
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468 + UNIX_EPOCH_DAYS;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
 
-    /// By name (`Europe/Vienna`), abbreviation, ISO offset (`+02`, `-05:30`) or POSIX rule, as `SET
-    /// TimeZone` and `AT TIME ZONE` take it. 22023 `time zone "x" not recognized`.
-    pub fn parse(name: &str) -> Result<TimeZone> {
-        Ok(TimeZone { name: std::sync::Arc::from(name) })
-    }
+pub(crate) fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
 
-    /// From an `AT TIME ZONE interval`. 22023 with months or days.
-    pub fn from_interval(offset: Interval) -> Result<TimeZone> {
-        let _ = offset;
-        unbuilt()
-    }
-
-    /// As `SHOW TimeZone` prints it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Seconds east of UTC at this instant (microseconds since 2000-01-01 UTC).
-    pub fn offset_at(&self, utc_micros: i64) -> i32 {
-        let _ = utc_micros;
-        0
-    }
-
-    /// Seconds east of UTC when clocks here show this; in a gap or fold PostgreSQL's choice.
-    pub fn offset_at_local(&self, local_micros: i64) -> i32 {
-        let _ = local_micros;
-        0
-    }
-
-    /// `CET`, `+03`.
-    pub fn abbreviation_at(&self, utc_micros: i64) -> String {
-        let _ = utc_micros;
-        "UTC".to_string()
+pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
 /// Days since 2000-01-01 of a date of the proleptic Gregorian calendar; year 0 is 1 BC. `None` when
 /// there is no such day or it is out of range.
 pub fn date_from_ymd(year: i32, month: i32, day: i32) -> Option<i32> {
-    let _ = (year, month, day);
-    None
+    let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
+        return None;
+    }
+    let days = days_from_civil(year, month, day);
+    if (MIN_DATE..=MAX_DATE).contains(&days) { i32::try_from(days).ok() } else { None }
 }
 
 /// Year (0 is 1 BC), month and day of a finite date.
 pub fn ymd_from_date(date: i32) -> (i32, i32, i32) {
-    let _ = date;
-    (2000, 1, 1)
+    let (year, month, day) = civil_from_days(i64::from(date));
+    // A date's year has at most seven digits.
+    let narrow = |n: i64| i32::try_from(n).unwrap_or(0);
+    (narrow(year), narrow(month), narrow(day))
 }
 
-// text forms: input 22007 `invalid input syntax for type date: "x"`, 22008 `date/time field value out of range: "x"`
-
-pub fn parse_date(text: &str, cx: &TextContext) -> Result<i32> {
-    let _ = (text, cx);
-    unbuilt()
+/// Whether a timestamp is neither of the infinities.
+pub fn is_finite_timestamp(timestamp: i64) -> bool {
+    timestamp != TIMESTAMP_INFINITY && timestamp != TIMESTAMP_NEGATIVE_INFINITY
 }
 
-pub fn parse_time(text: &str, cx: &TextContext) -> Result<i64> {
-    let _ = (text, cx);
-    unbuilt()
+/// Whether a date is neither of the infinities.
+pub fn is_finite_date(date: i32) -> bool {
+    date != DATE_INFINITY && date != DATE_NEGATIVE_INFINITY
 }
 
-pub fn parse_timestamp(text: &str, cx: &TextContext) -> Result<i64> {
-    let _ = (text, cx);
-    unbuilt()
+/// Days since 2000-01-01 and microseconds of the day.
+pub(crate) fn split_timestamp(timestamp: i64) -> (i64, i64) {
+    (timestamp.div_euclid(MICROS_PER_DAY), timestamp.rem_euclid(MICROS_PER_DAY))
 }
 
-pub fn parse_timestamptz(text: &str, cx: &TextContext) -> Result<i64> {
-    let _ = (text, cx);
-    unbuilt()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// 22007, 22008, 22015.
-pub fn parse_interval(text: &str, cx: &TextContext) -> Result<Interval> {
-    let _ = (text, cx);
-    unbuilt()
-}
-
-pub fn write_date(date: i32, cx: &TextContext, out: &mut Vec<u8>) {
-    let _ = (date, cx, out);
-}
-
-pub fn write_time(time: i64, out: &mut Vec<u8>) {
-    let _ = (time, out);
-}
-
-pub fn write_timestamp(timestamp: i64, cx: &TextContext, out: &mut Vec<u8>) {
-    let _ = (timestamp, cx, out);
-}
-
-pub fn write_timestamptz(timestamp: i64, cx: &TextContext, out: &mut Vec<u8>) {
-    let _ = (timestamp, cx, out);
-}
-
-pub fn write_interval(interval: Interval, cx: &TextContext, out: &mut Vec<u8>) {
-    let _ = (interval, cx, out);
-}
-
-// conversion
-
-/// 22008 `date out of range for timestamp`.
-pub fn date_to_timestamp(date: i32) -> Result<i64> {
-    let _ = (date,);
-    unbuilt()
-}
-
-/// Midnight in `zone`. 22008.
-pub fn date_to_timestamptz(date: i32, zone: &TimeZone) -> Result<i64> {
-    let _ = (date, zone);
-    unbuilt()
-}
-
-pub fn timestamp_to_date(timestamp: i64) -> Result<i32> {
-    let _ = (timestamp,);
-    unbuilt()
-}
-
-pub fn timestamptz_to_date(timestamp: i64, zone: &TimeZone) -> Result<i32> {
-    let _ = (timestamp, zone);
-    unbuilt()
-}
-
-/// `None` for infinities.
-pub fn timestamp_to_time(timestamp: i64) -> Option<i64> {
-    let _ = (timestamp,);
-    None
-}
-
-pub fn timestamptz_to_time(timestamp: i64, zone: &TimeZone) -> Option<i64> {
-    let _ = (timestamp, zone);
-    None
-}
-
-/// The instant at which clocks in `zone` show `local`; also `timestamp AT TIME ZONE`. 22008.
-pub fn timestamp_to_timestamptz(local: i64, zone: &TimeZone) -> Result<i64> {
-    let _ = (local, zone);
-    unbuilt()
-}
-
-/// What clocks in `zone` show at `instant`; also `timestamptz AT TIME ZONE`. 22008.
-pub fn timestamptz_to_timestamp(instant: i64, zone: &TimeZone) -> Result<i64> {
-    let _ = (instant, zone);
-    unbuilt()
-}
-
-pub fn interval_to_time(interval: Interval) -> i64 {
-    let _ = (interval,);
-    0
-}
-
-/// `to_timestamp(double precision)`. 22008.
-pub fn timestamptz_from_epoch(seconds: f64) -> Result<i64> {
-    let _ = (seconds,);
-    unbuilt()
-}
-
-// arithmetic
-
-/// 22008 `date out of range`.
-pub fn date_plus_days(date: i32, days: i32) -> Result<i32> {
-    let _ = (date, days);
-    unbuilt()
-}
-
-/// 22008 `cannot subtract infinite dates`.
-pub fn date_minus_date(a: i32, b: i32) -> Result<i32> {
-    let _ = (a, b);
-    unbuilt()
-}
-
-/// Months (clipped to the month's end), then days, then time. 22008 `timestamp out of range`.
-pub fn timestamp_plus_interval(timestamp: i64, interval: Interval) -> Result<i64> {
-    let _ = (timestamp, interval);
-    unbuilt()
-}
-
-pub fn timestamp_minus_interval(timestamp: i64, interval: Interval) -> Result<i64> {
-    let _ = (timestamp, interval);
-    unbuilt()
-}
-
-/// Months and days in local time of `zone`. 22008.
-pub fn timestamptz_plus_interval(timestamp: i64, interval: Interval, zone: &TimeZone) -> Result<i64> {
-    let _ = (timestamp, interval, zone);
-    unbuilt()
-}
-
-pub fn timestamptz_minus_interval(timestamp: i64, interval: Interval, zone: &TimeZone) -> Result<i64> {
-    let _ = (timestamp, interval, zone);
-    unbuilt()
-}
-
-/// Days and time; also for timestamptz. 22008 `cannot subtract infinite timestamps`.
-pub fn timestamp_minus_timestamp(a: i64, b: i64) -> Result<Interval> {
-    let _ = (a, b);
-    unbuilt()
-}
-
-pub fn time_plus_interval(time: i64, interval: Interval) -> i64 {
-    let _ = (time, interval);
-    0
-}
-
-pub fn time_minus_interval(time: i64, interval: Interval) -> i64 {
-    let _ = (time, interval);
-    0
-}
-
-pub fn time_minus_time(a: i64, b: i64) -> Interval {
-    let _ = (a, b);
-    Interval::default()
-}
-
-/// Symbolic difference in years, months, days. 22008.
-pub fn age(a: i64, b: i64) -> Result<Interval> {
-    let _ = (a, b);
-    unbuilt()
-}
-
-pub fn age_tz(a: i64, b: i64, zone: &TimeZone) -> Result<Interval> {
-    let _ = (a, b, zone);
-    unbuilt()
-}
-
-/// 22008 `interval out of range`.
-pub fn interval_plus(a: Interval, b: Interval) -> Result<Interval> {
-    let _ = (a, b);
-    unbuilt()
-}
-
-pub fn interval_minus(a: Interval, b: Interval) -> Result<Interval> {
-    let _ = (a, b);
-    unbuilt()
-}
-
-pub fn interval_negate(a: Interval) -> Result<Interval> {
-    let _ = (a,);
-    unbuilt()
-}
-
-pub fn interval_multiply(a: Interval, factor: f64) -> Result<Interval> {
-    let _ = (a, factor);
-    unbuilt()
-}
-
-/// 22012, 22008.
-pub fn interval_divide(a: Interval, divisor: f64) -> Result<Interval> {
-    let _ = (a, divisor);
-    unbuilt()
-}
-
-pub fn justify_hours(a: Interval) -> Result<Interval> {
-    let _ = (a,);
-    unbuilt()
-}
-
-pub fn justify_days(a: Interval) -> Result<Interval> {
-    let _ = (a,);
-    unbuilt()
-}
-
-pub fn justify_interval(a: Interval) -> Result<Interval> {
-    let _ = (a,);
-    unbuilt()
-}
-
-// fields: `field` as the user wrote it; `None` for fields that infinity has not. 22023 unknown field, 0A000 not of this type
-
-pub fn extract_date(field: &str, date: i32) -> Result<Option<Numeric>> {
-    let _ = (field, date);
-    unbuilt()
-}
-
-pub fn extract_time(field: &str, time: i64) -> Result<Option<Numeric>> {
-    let _ = (field, time);
-    unbuilt()
-}
-
-pub fn extract_timestamp(field: &str, timestamp: i64) -> Result<Option<Numeric>> {
-    let _ = (field, timestamp);
-    unbuilt()
-}
-
-pub fn extract_timestamptz(field: &str, timestamp: i64, zone: &TimeZone) -> Result<Option<Numeric>> {
-    let _ = (field, timestamp, zone);
-    unbuilt()
-}
-
-pub fn extract_interval(field: &str, interval: Interval) -> Result<Option<Numeric>> {
-    let _ = (field, interval);
-    unbuilt()
-}
-
-/// `date_trunc`. 22023, 0A000.
-pub fn trunc_timestamp(field: &str, timestamp: i64) -> Result<i64> {
-    let _ = (field, timestamp);
-    unbuilt()
-}
-
-pub fn trunc_timestamptz(field: &str, timestamp: i64, zone: &TimeZone) -> Result<i64> {
-    let _ = (field, timestamp, zone);
-    unbuilt()
-}
-
-pub fn trunc_interval(field: &str, interval: Interval) -> Result<Interval> {
-    let _ = (field, interval);
-    unbuilt()
-}
-
-/// 0A000 for strides with months, 22008.
-pub fn date_bin(stride: Interval, timestamp: i64, origin: i64) -> Result<i64> {
-    let _ = (stride, timestamp, origin);
-    unbuilt()
-}
-
-/// Negative years are BC. 22008 `date field value out of range: 2024-13-01`.
-pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
-    let _ = (year, month, day);
-    unbuilt()
-}
-
-/// 22008.
-pub fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
-    let _ = (hour, minute, second);
-    unbuilt()
-}
-
-/// 22008.
-pub fn make_timestamp(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: f64) -> Result<i64> {
-    let _ = (year, month, day, hour, minute, second);
-    unbuilt()
-}
-
-/// 22008.
-pub fn make_interval(
-    years: i32,
-    months: i32,
-    weeks: i32,
-    days: i32,
-    hours: i32,
-    minutes: i32,
-    seconds: f64,
-) -> Result<Interval> {
-    let _ = (years, months, weeks, days, hours, minutes, seconds);
-    unbuilt()
-}
-
-// modifiers
-
-pub fn round_time(time: i64, precision: i32) -> i64 {
-    let _ = (time, precision);
-    0
-}
-
-/// Also timestamptz; precision 0 to 6. 22008.
-pub fn round_timestamp(timestamp: i64, precision: i32) -> Result<i64> {
-    let _ = (timestamp, precision);
-    unbuilt()
-}
-
-/// The fields and precision of an interval modifier. 22008.
-pub fn fit_interval(interval: Interval, modifier: i32) -> Result<Interval> {
-    let _ = (interval, modifier);
-    unbuilt()
-}
-
-fn unbuilt<T>() -> Result<T> {
-    Err(Error::internal("not built yet"))
+    #[test]
+    fn the_calendar_counts_days() {
+        assert_eq!(date_from_ymd(2000, 1, 1), Some(0));
+        assert_eq!(date_from_ymd(1970, 1, 1), Some(-10_957));
+        assert_eq!(date_from_ymd(1900, 2, 29), None);
+        assert_eq!(date_from_ymd(-4713, 11, 24), Some(-2_451_545));
+        assert_eq!(date_from_ymd(-4713, 11, 23), None);
+        assert_eq!(date_from_ymd(5_874_897, 12, 31), Some(2_145_031_948));
+        for date in (-2_451_545..=3_000_000).step_by(97) {
+            let (year, month, day) = ymd_from_date(date);
+            assert_eq!(date_from_ymd(year, month, day), Some(date));
+        }
+    }
 }

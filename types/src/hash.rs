@@ -179,12 +179,13 @@ pub fn vectors_equal_at(a: &Vector, row_a: usize, b: &Vector, row_b: usize) -> b
         (Data::Interval(a), Data::Interval(b)) => a[i] == b[j],
         (Data::Text(a), Data::Text(b)) | (Data::Bytea(a), Data::Bytea(b)) => a.get(i) == b.get(j),
         (Data::Uuid(a), Data::Uuid(b)) => a[i] == b[j],
-        _ => match (a.value(row_a), b.value(row_b)) {
-            (left, right) => match (left.as_i64(), right.as_i64()) {
+        _ => {
+            let (left, right) = (a.value(row_a), b.value(row_b));
+            match (left.as_i64(), right.as_i64()) {
                 (Some(left), Some(right)) => left == right,
                 _ => left == right,
-            },
-        },
+            }
+        }
     }
 }
 

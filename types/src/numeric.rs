@@ -17,6 +17,7 @@ use std::hash::{Hash, Hasher};
 use crate::sqlstate::SqlState;
 use crate::{Error, Result};
 pub(crate) use magnitude::Magnitude;
+pub(crate) use text::write_decimal;
 
 /// Most digits after the point that a value may have.
 pub const MAX_SCALE: u16 = 16_383;

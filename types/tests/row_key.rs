@@ -1,6 +1,8 @@
 //! Rows and keys: there and back, key order is value order, pushed tests agree with decoded values, and
 //! bytes from a broken disk never panic.
 
+#![allow(clippy::unwrap_used)]
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -95,7 +97,7 @@ fn batch_of(types: &[DataType], rows: &[Vec<Value>]) -> Batch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn rows_come_back(rows in proptest::collection::vec(row(), 1..6)) {

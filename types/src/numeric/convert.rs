@@ -226,7 +226,7 @@ impl Numeric {
         let [count, weight, sign, scale, groups @ ..] = words.as_slice() else {
             return Err(malformed("insufficient data left in message"));
         };
-        if groups.len() != usize::from(*count) || bytes.len() % 2 != 0 {
+        if groups.len() != usize::from(*count) || !bytes.len().is_multiple_of(2) {
             return Err(malformed("invalid length in external \"numeric\" value"));
         }
         let negative = match *sign {

@@ -303,7 +303,7 @@ impl Numeric {
             return Ok(if *self == Numeric::NegativeInfinity { Numeric::ZERO } else { self.clone() });
         };
         let approximate = self.to_f64_lossy();
-        let weight = truncated((approximate * 0.434_294_481_903_252).clamp(-2000.0, 2000.0));
+        let weight = truncated((approximate * std::f64::consts::LOG10_E).clamp(-2000.0, 2000.0));
         let scale = shown((MIN_SIGNIFICANT_DIGITS - weight).max(signed(parts.scale)));
         let value = Fixed { negative: parts.negative, magnitude: parts.magnitude };
         exp_rounded(&value, parts.scale, approximate, scale)
@@ -404,7 +404,7 @@ impl Numeric {
             }
             return Ok(Numeric::new(0, 1000));
         }
-        let weight = truncated(approximate * 0.434_294_481_903_252);
+        let weight = truncated(approximate * std::f64::consts::LOG10_E);
         let scale =
             (MIN_SIGNIFICANT_DIGITS - weight).max(i64::from(self.scale())).max(i64::from(exponent.scale()));
         let scale = shown(scale);

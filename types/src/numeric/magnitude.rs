@@ -80,7 +80,7 @@ impl Magnitude {
     pub(crate) fn trailing_zeros(&self) -> usize {
         let Some(whole) = self.limbs.iter().position(|&limb| limb != 0) else { return 0 };
         let limb = self.limbs[whole];
-        whole * LIMB_DIGITS + POW10.iter().skip(1).filter(|&&power| limb % power == 0).count()
+        whole * LIMB_DIGITS + POW10.iter().skip(1).filter(|&&power| limb.is_multiple_of(power)).count()
     }
 
     pub(crate) fn add(&self, other: &Magnitude) -> Magnitude {
@@ -241,7 +241,11 @@ impl Magnitude {
     pub(crate) fn shift_down(&self, digits: usize) -> Magnitude {
         let whole = (digits / LIMB_DIGITS).min(self.limbs.len());
         let kept = Magnitude { limbs: self.limbs[whole..].to_vec() };
-        if digits % LIMB_DIGITS == 0 { kept } else { kept.divrem_small(POW10[digits % LIMB_DIGITS]).0 }
+        if digits.is_multiple_of(LIMB_DIGITS) {
+            kept
+        } else {
+            kept.divrem_small(POW10[digits % LIMB_DIGITS]).0
+        }
     }
 
     /// `self / 10^digits`, rounded half up.

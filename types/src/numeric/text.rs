@@ -77,11 +77,11 @@ fn parse_short(bytes: &[u8]) -> Option<Numeric> {
     for &byte in rest {
         match byte {
             b'0'..=b'9' => {
-                value = value * 10 + i64::from(byte - b'0');
                 digits += 1;
                 if digits > 18 {
                     return None;
                 }
+                value = value * 10 + i64::from(byte - b'0');
             }
             b'.' if point.is_none() => point = Some(digits),
             _ => return None,
