@@ -4,6 +4,7 @@
 //! rewrites them through [`walk`], the executor runs them through [`eval`].
 
 pub mod expr;
+pub mod print;
 pub mod walk;
 
 pub mod context;
