@@ -1,9 +1,14 @@
 //! Set-returning functions: generate_series, unnest and their kin.
 
-use types::DataType;
+use std::sync::Arc;
 
+use types::{
+    Data, DataType, Error, Numeric, Physical, Result, SqlState, Validity, Value, Vector, VectorBuilder,
+};
+
+use crate::context::EvalContext;
 use crate::expr::{Expr, Location};
-use crate::function::{Function, TableKernel};
+use crate::function::{Args, Function, Implementation, TableKernel};
 
 /// A call of a set-returning function as the binder resolved it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +22,190 @@ pub struct TableFunctionCall {
 
 /// The kernel of a set-returning function, by `prosrc`.
 pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
-    let _ = source;
-    None
+    Some(match source {
+        "generate_series_int4"
+        | "generate_series_step_int4"
+        | "generate_series_int8"
+        | "generate_series_step_int8" => integer_series,
+        "generate_series_numeric" | "generate_series_step_numeric" => numeric_series,
+        "generate_series_timestamp" | "generate_series_timestamptz" => timestamp_series,
+        "generate_subscripts" | "generate_subscripts_nodir" => subscripts,
+        "array_unnest" => unnest,
+        _ => return None,
+    })
+}
+
+/// A series is made in memory: this many rows is the most.
+const MAX_ROWS: usize = 50_000_000;
+
+fn too_many() -> Error {
+    Error::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("set-returning function returns more than {MAX_ROWS} rows"),
+    )
+}
+
+fn zero_step() -> Error {
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
+}
+
+fn integer_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let (start, stop) = (args.int(0, 0), args.int(1, 0));
+    let step = if args.count() > 2 { args.int(2, 0) } else { 1 };
+    if step == 0 {
+        return Err(zero_step());
+    }
+    let mut values = Vec::new();
+    let mut next = Some(start);
+    while let Some(value) = next.filter(|&value| if step > 0 { value <= stop } else { value >= stop }) {
+        if values.len() >= MAX_ROWS {
+            return Err(too_many());
+        }
+        if values.len() & 0xffff == 0 {
+            args.cx.check_interrupt()?;
+        }
+        values.push(value);
+        next = value.checked_add(step);
+    }
+    let data = if args.result.physical == Physical::Int32 {
+        Data::Int32(values.into_iter().map(|value| value as i32).collect())
+    } else {
+        Data::Int64(values)
+    };
+    Ok(vec![Arc::new(Vector::flat(data, Validity::all()))])
+}
+
+fn numeric_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let (start, stop) = (args.numeric(0, 0), args.numeric(1, 0));
+    let step = if args.count() > 2 { args.numeric(2, 0) } else { Numeric::from(1) };
+    for (name, value) in [("start value", &start), ("stop value", &stop), ("step size", &step)] {
+        if !value.is_finite() {
+            let what = if value.is_nan() { "NaN" } else { "infinity" };
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("{name} cannot be {what}")));
+        }
+    }
+    let Some(direction) = step.signum().filter(|&sign| sign != 0) else { return Err(zero_step()) };
+    let mut values = Vec::new();
+    let mut value = start;
+    while if direction > 0 { value <= stop } else { value >= stop } {
+        if values.len() >= MAX_ROWS {
+            return Err(too_many());
+        }
+        if values.len() & 0xffff == 0 {
+            args.cx.check_interrupt()?;
+        }
+        let next = value.add(&step)?;
+        values.push(value);
+        value = next;
+    }
+    Ok(vec![Arc::new(Vector::flat(Data::Numeric(values), Validity::all()))])
+}
+
+fn timestamp_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let (start, stop, step) = (args.int(0, 0), args.int(1, 0), args.interval(2, 0));
+    let direction = step.span_micros().signum();
+    if direction == 0 {
+        return Err(zero_step());
+    }
+    let zoned = args.function.source == "generate_series_timestamptz";
+    let mut values = Vec::new();
+    let mut value = start;
+    while if direction > 0 { value <= stop } else { value >= stop } {
+        if values.len() >= MAX_ROWS {
+            return Err(too_many());
+        }
+        if values.len() & 0xfff == 0 {
+            args.cx.check_interrupt()?;
+        }
+        values.push(value);
+        value = if zoned {
+            types::datetime::timestamptz_plus_interval(value, step, &args.cx.text.time_zone)?
+        } else {
+            types::datetime::timestamp_plus_interval(value, step)?
+        };
+    }
+    Ok(vec![Arc::new(Vector::flat(Data::Int64(values), Validity::all()))])
+}
+
+fn subscripts(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let mut values = Vec::new();
+    if let Value::Array(array) = args.value(0, 0)
+        && let Ok(index) = usize::try_from(args.int(1, 0) - 1)
+        && let Some(dimension) = array.dimensions.get(index)
+    {
+        values.extend((0..dimension.length).map(|offset| dimension.lower_bound + offset));
+        if args.count() > 2 && args.bool(2, 0) {
+            values.reverse();
+        }
+    }
+    Ok(vec![Arc::new(Vector::flat(Data::Int32(values), Validity::all()))])
+}
+
+fn unnest(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let mut builder = VectorBuilder::new(args.result.physical, 0);
+    if let Value::Array(array) = args.value(0, 0) {
+        array.elements.iter().for_each(|element| builder.push(element));
+    }
+    Ok(vec![Arc::new(builder.finish())])
+}
+
+impl TableFunctionCall {
+    /// The rows for one row of arguments (each vector holds one value), as columns.
+    pub fn rows(&self, args: &[Arc<Vector>], cx: &EvalContext<'_>) -> Result<Vec<Arc<Vector>>> {
+        let Implementation::Table(kernel) = self.function.implementation else {
+            self.function.check_implemented()?;
+            return Err(Error::internal(format!("{} returns no rows", self.function.signature())));
+        };
+        if self.function.strict && args.iter().any(|v| v.is_empty() || v.is_null(0)) {
+            let empty = |(_, t): &(String, DataType)| Arc::new(VectorBuilder::new(t.physical, 0).finish());
+            return Ok(self.columns.iter().map(empty).collect());
+        }
+        let types: Vec<DataType> = self.args.iter().map(Expr::data_type).collect();
+        let result = self.columns.first().map_or(self.function.result, |(_, t)| *t);
+        kernel(&Args { vectors: args, types: &types, result, len: 1, cx, function: self.function })
+    }
+
+    /// A call as [`crate::Coercer::function`] resolved it: one column named like the function.
+    pub fn new(call: crate::coerce::ResolvedCall, location: Location) -> TableFunctionCall {
+        let columns = vec![(call.function.name.to_string(), call.data_type)];
+        TableFunctionCall { function: call.function, args: call.args, columns, location }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coerce::Coercer;
+    use types::Span;
+
+    fn series(name: &str, args: Vec<Expr>) -> Result<Vec<Value>> {
+        let cx = EvalContext::default();
+        let call = Coercer::new(&cx, Vec::new()).function(name, args, false, Span::default())?;
+        let call = TableFunctionCall::new(call, Location(None));
+        let args: Vec<Arc<Vector>> = call
+            .args
+            .iter()
+            .map(|arg| crate::eval::eval(arg, &types::Batch::new(Vec::new(), 1), &cx))
+            .collect::<Result<_>>()?;
+        let column = Arc::clone(&call.rows(&args, &cx)?[0]);
+        Ok((0..column.len()).map(|row| column.value(row)).collect())
+    }
+
+    fn int(value: i32) -> Expr {
+        Expr::literal(Value::Int32(value), DataType::INT4)
+    }
+
+    #[test]
+    fn integer_series_stop_at_the_type_end() {
+        assert_eq!(series("generate_series", vec![int(1), int(3)]).unwrap(), [1, 2, 3].map(Value::Int32));
+        assert_eq!(
+            series("generate_series", vec![int(5), int(1), int(-2)]).unwrap(),
+            [5, 3, 1].map(Value::Int32)
+        );
+        let end = series("generate_series", vec![int(i32::MAX - 1), int(i32::MAX), int(5)]).unwrap();
+        assert_eq!(end, [Value::Int32(i32::MAX - 1)]);
+        let error = series("generate_series", vec![int(1), int(2), int(0)]).unwrap_err();
+        assert_eq!(error.code(), SqlState::INVALID_PARAMETER_VALUE);
+        assert!(series("generate_series", vec![int(1), Expr::null(DataType::INT4)]).unwrap().is_empty());
+    }
 }

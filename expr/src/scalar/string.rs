@@ -373,7 +373,7 @@ fn any_concat(args: &Args<'_>) -> Result<Vector> {
 }
 
 /// An identifier, in double quotes when it needs them.
-pub(crate) fn quote_identifier(name: &str) -> String {
+pub fn quote_identifier(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !KEYWORDS.contains(&name);
@@ -536,7 +536,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// A string literal: quotes and backslashes doubled, `E` in front when there are backslashes.
-pub(crate) fn quote_literal(text: &str) -> String {
+pub fn quote_literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     if text.contains('\\') {
         out.push('E');
