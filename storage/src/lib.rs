@@ -9,6 +9,22 @@ pub mod store;
 pub mod transaction;
 pub mod wait;
 
+mod btree;
+mod buffer;
+mod checkpoint;
+mod control;
+mod directory;
+pub mod disk;
+mod engine;
+mod mvcc;
+mod overflow;
+mod page;
+mod pager;
+mod recovery;
+mod space;
+mod undo;
+mod wal;
+
 pub use bulk::BulkBuilder;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};
 pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId};

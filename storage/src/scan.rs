@@ -5,8 +5,20 @@
 //! [`RecordSink`] and decodes records straight from page bytes.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use types::{Error, Result};
+use types::Result;
+
+use crate::btree::Tree;
+use crate::btree::node::Node;
+use crate::buffer::{Access, ReadGuard};
+use crate::engine::Engine;
+use crate::mvcc::Snapshot;
+use crate::mvcc::visibility::{Sight, sight};
+use crate::store::Store;
+use crate::undo::version::Entry;
+use crate::wait;
+use crate::wal::record::{GHOST, OVERFLOW};
 
 /// The order of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,15 +81,372 @@ pub trait RecordSink {
 
 /// An open scan. Independent of the transaction's later statements: it keeps its own snapshot (so it
 /// must not outlive the transaction's end by much: it holds back the removal of old versions).
-pub struct Scan {}
+pub struct Scan {
+    store: Arc<Store>,
+    /// `None` for a tree that nobody has written to yet.
+    tree: Option<Arc<Tree>>,
+    snapshot: Snapshot,
+    direction: Direction,
+    /// What is still to come.
+    range: KeyRange,
+    done: bool,
+    key: Vec<u8>,
+    long: Vec<u8>,
+}
+
+/// What a page has given.
+enum Page {
+    /// The sink has enough; the scan goes on behind the key in `Scan::key`.
+    Full,
+    /// All of it; the next page begins (or, backward, ends) at this fence.
+    Next(Vec<u8>),
+    /// The range is exhausted.
+    End,
+}
 
 impl Scan {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        tree: Option<Arc<Tree>>,
+        snapshot: Snapshot,
+        range: KeyRange,
+        direction: Direction,
+    ) -> Scan {
+        let done = tree.is_none();
+        Scan { store, tree, snapshot, direction, range, done, key: Vec::new(), long: Vec::new() }
+    }
+
     /// Passes records to `sink` until it returns false or the range ends. Returns false when the range
     /// is exhausted.
     ///
     /// 57014 when the waiter says so (asked once a page); XX001 on damaged pages; what the sink returns.
     pub fn fill<S: RecordSink>(&mut self, sink: &mut S) -> Result<bool> {
-        let _ = sink;
-        Err(Error::internal("the store is not built yet"))
+        let Some(tree) = self.tree.clone() else { return Ok(false) };
+        while !self.done {
+            wait::check_interrupt()?;
+            let page = match self.direction {
+                Direction::Forward => self.forward(&tree, sink)?,
+                Direction::Backward => self.backward(&tree, sink)?,
+            };
+            let (position, full) = match page {
+                Page::End => {
+                    self.done = true;
+                    break;
+                }
+                Page::Full => (Bound::Excluded(std::mem::take(&mut self.key)), true),
+                Page::Next(fence) if self.direction == Direction::Forward => (Bound::Included(fence), false),
+                Page::Next(fence) => (Bound::Excluded(fence), false),
+            };
+            match self.direction {
+                Direction::Forward => self.range.lower = position,
+                Direction::Backward => self.range.upper = position,
+            }
+            if full {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
+
+    fn forward<S: RecordSink>(&mut self, tree: &Tree, sink: &mut S) -> Result<Page> {
+        let engine = self.store.engine();
+        let start: &[u8] = match &self.range.lower {
+            Bound::Unbounded => &[],
+            Bound::Included(key) | Bound::Excluded(key) => key,
+        };
+        let leaf = tree.leaf_read(&engine.pager, start, Access::Scan)?;
+        let node = Node::new(leaf.page());
+        let from = match (&self.range.lower, node.search(start)) {
+            (Bound::Excluded(_), Ok(at)) => at + 1,
+            (_, Ok(at) | Err(at)) => at,
+        };
+        let inside = node.upper().is_some_and(|fence| match &self.range.upper {
+            Bound::Unbounded => true,
+            Bound::Included(upper) | Bound::Excluded(upper) => fence <= upper.as_slice(),
+        });
+        let (to, last) = if inside {
+            (node.count(), false)
+        } else {
+            match &self.range.upper {
+                Bound::Unbounded => (node.count(), true),
+                Bound::Included(upper) if !node.covers(upper) && upper.as_slice() < node.lower() => (0, true),
+                Bound::Excluded(upper) if !node.covers(upper) && upper.as_slice() < node.lower() => (0, true),
+                Bound::Included(upper) => (node.search(upper).map_or_else(|at| at, |at| at + 1), true),
+                Bound::Excluded(upper) => (node.search(upper).unwrap_or_else(|at| at), true),
+            }
+        };
+        let mut reader = Reader {
+            engine,
+            tree,
+            snapshot: &self.snapshot,
+            leaf: &leaf,
+            key: &mut self.key,
+            long: &mut self.long,
+        };
+        if !reader.visit(from..to.max(from), sink)? {
+            return Ok(Page::Full);
+        }
+        match node.upper() {
+            Some(fence) if !last => Ok(Page::Next(fence.to_vec())),
+            _ => Ok(Page::End),
+        }
+    }
+
+    fn backward<S: RecordSink>(&mut self, tree: &Tree, sink: &mut S) -> Result<Page> {
+        let engine = self.store.engine();
+        let leaf = match &self.range.upper {
+            Bound::Unbounded => tree.leaf_read_before(&engine.pager, None, Access::Scan)?,
+            Bound::Included(key) => tree.leaf_read(&engine.pager, key, Access::Scan)?,
+            Bound::Excluded(key) => tree.leaf_read_before(&engine.pager, Some(key), Access::Scan)?,
+        };
+        let node = Node::new(leaf.page());
+        // The bound may lie at the fence, above every key of this leaf.
+        let to = match &self.range.upper {
+            Bound::Unbounded => node.count(),
+            Bound::Excluded(key) if node.upper() == Some(key) => node.count(),
+            Bound::Included(key) => node.search(key).map_or_else(|at| at, |at| at + 1),
+            Bound::Excluded(key) => node.search(key).unwrap_or_else(|at| at),
+        };
+        let (from, last) = match &self.range.lower {
+            Bound::Unbounded => (0, node.lower().is_empty()),
+            Bound::Included(lower) | Bound::Excluded(lower) if lower.as_slice() < node.lower() => (0, false),
+            Bound::Included(lower) if node.covers(lower) => {
+                (node.search(lower).unwrap_or_else(|at| at), true)
+            }
+            Bound::Excluded(lower) if node.covers(lower) => {
+                (node.search(lower).map_or_else(|at| at, |at| at + 1), true)
+            }
+            _ => (to, true),
+        };
+        let mut reader = Reader {
+            engine,
+            tree,
+            snapshot: &self.snapshot,
+            leaf: &leaf,
+            key: &mut self.key,
+            long: &mut self.long,
+        };
+        if !reader.visit((from.min(to)..to).rev(), sink)? {
+            return Ok(Page::Full);
+        }
+        if last { Ok(Page::End) } else { Ok(Page::Next(node.lower().to_vec())) }
+    }
+}
+
+/// Passes the visible versions of some entries of a leaf to a sink.
+struct Reader<'a, 'p> {
+    engine: &'a Engine,
+    tree: &'a Tree,
+    snapshot: &'a Snapshot,
+    leaf: &'a ReadGuard<'p>,
+    key: &'a mut Vec<u8>,
+    long: &'a mut Vec<u8>,
+}
+
+impl Reader<'_, '_> {
+    /// False when the sink has enough; `key` is then the key of the last record passed.
+    fn visit<S: RecordSink>(&mut self, slots: impl Iterator<Item = usize>, sink: &mut S) -> Result<bool> {
+        let node = Node::new(self.leaf.page());
+        // One look at the page decides for all its records, most of the time.
+        let settled = match self.leaf.versions() {
+            None => true,
+            Some(versions) => match versions.uniform() {
+                Some(entry) if entry.newest().is_none_or(|writer| self.snapshot.sees(writer)) => true,
+                Some(_) => return Ok(true),
+                None => false,
+            },
+        };
+        if !settled {
+            return self.visit_versions(node, slots, sink);
+        }
+        let prefix = node.prefix();
+        self.key.clear();
+        self.key.extend_from_slice(prefix);
+        for slot in slots {
+            let (rest, record, flags) = node.entry(slot);
+            let more = if flags == 0 {
+                if S::NEEDS_KEY {
+                    self.key.truncate(prefix.len());
+                    self.key.extend_from_slice(rest);
+                    sink.record(self.key, record)?
+                } else {
+                    sink.record(&[], record)?
+                }
+            } else if flags & GHOST != 0 {
+                continue;
+            } else {
+                node.key_into(slot, self.key);
+                self.engine.fetch_overflow(self.tree, record, self.long)?;
+                sink.record(self.key, self.long)?
+            };
+            if !more {
+                node.key_into(slot, self.key);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn visit_versions<S: RecordSink>(
+        &mut self,
+        node: Node<'_>,
+        slots: impl Iterator<Item = usize>,
+        sink: &mut S,
+    ) -> Result<bool> {
+        for slot in slots {
+            let (_, record, flags) = node.entry(slot);
+            let entry = self.leaf.versions().map_or(Entry::Settled, |versions| versions.entry(slot));
+            let past;
+            let (record, flags) = match sight(entry, record, flags, self.snapshot, &self.engine.pager.log)? {
+                Sight::Hidden => continue,
+                Sight::Here => (record, flags),
+                Sight::Past(bytes, flags) => {
+                    past = bytes;
+                    (past.as_slice(), flags)
+                }
+            };
+            node.key_into(slot, self.key);
+            let more = if flags & OVERFLOW != 0 {
+                self.engine.fetch_overflow(self.tree, record, self.long)?;
+                sink.record(self.key, self.long)?
+            } else {
+                sink.record(self.key, record)?
+            };
+            if !more {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Passes the version of `key` that `snapshot` sees to `read`.
+pub(crate) fn get<R>(
+    engine: &Engine,
+    tree: &Tree,
+    snapshot: &Snapshot,
+    key: &[u8],
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
+    let node = Node::new(leaf.page());
+    let Ok(slot) = node.search(key) else { return Ok(None) };
+    get_slot(engine, tree, snapshot, &leaf, slot, read)
+}
+
+fn get_slot<R>(
+    engine: &Engine,
+    tree: &Tree,
+    snapshot: &Snapshot,
+    leaf: &ReadGuard<'_>,
+    slot: usize,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    let (_, record, flags) = Node::new(leaf.page()).entry(slot);
+    let past;
+    let (record, flags) = match leaf.versions() {
+        None if flags & GHOST != 0 => return Ok(None),
+        None => (record, flags),
+        Some(versions) => match sight(versions.entry(slot), record, flags, snapshot, &engine.pager.log)? {
+            Sight::Hidden => return Ok(None),
+            Sight::Here => (record, flags),
+            Sight::Past(bytes, flags) => {
+                past = bytes;
+                (past.as_slice(), flags)
+            }
+        },
+    };
+    if flags & OVERFLOW != 0 {
+        let mut long = Vec::new();
+        engine.fetch_overflow(tree, record, &mut long)?;
+        return Ok(Some(read(&long)));
+    }
+    Ok(Some(read(record)))
+}
+
+/// As `get` for each of `keys`; neighbours on one page share the descent.
+pub(crate) fn multi_get<K: AsRef<[u8]>>(
+    engine: &Engine,
+    tree: &Tree,
+    snapshot: &Snapshot,
+    keys: &[K],
+    mut read: impl FnMut(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut held: Option<ReadGuard<'_>> = None;
+    for (i, key) in keys.iter().enumerate() {
+        let key = key.as_ref();
+        let leaf = match held.take().filter(|leaf| Node::new(leaf.page()).covers(key)) {
+            Some(leaf) => leaf,
+            None => {
+                wait::check_interrupt()?;
+                tree.leaf_read(&engine.pager, key, Access::Normal)?
+            }
+        };
+        if let Ok(slot) = Node::new(leaf.page()).search(key) {
+            get_slot(engine, tree, snapshot, &leaf, slot, |record| read(i, record))?.transpose()?;
+        }
+        held = Some(leaf);
+    }
+    Ok(())
+}
+
+/// Keys of the tree's inner nodes that cut `range` into pieces: those of the highest level that has
+/// enough of them.
+pub(crate) fn split_points(
+    engine: &Engine,
+    tree: &Tree,
+    range: &KeyRange,
+    parts: usize,
+) -> Result<Vec<Vec<u8>>> {
+    let inside = |key: &[u8]| {
+        let above = match &range.lower {
+            Bound::Unbounded => true,
+            Bound::Included(lower) | Bound::Excluded(lower) => key > lower.as_slice(),
+        };
+        above
+            && match &range.upper {
+                Bound::Unbounded => true,
+                Bound::Included(upper) | Bound::Excluded(upper) => key < upper.as_slice(),
+            }
+    };
+    let mut level = vec![tree.root];
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    while keys.len() + 1 < parts {
+        let (mut below, mut found) = (Vec::new(), Vec::new());
+        for id in &level {
+            let guard = engine.pager.pool.read(*id, Access::Normal)?;
+            let node = Node::new(guard.page());
+            // A page that was split off or freed meanwhile costs some balance, nothing else.
+            if crate::page::tree(guard.page()) != tree.id || node.is_leaf() {
+                continue;
+            }
+            for i in 0..node.count() {
+                let key = if i == 0 { node.lower().to_vec() } else { node.key(i) };
+                let next = if i + 1 < node.count() { Some(node.key(i + 1)) } else { None };
+                let overlaps = match (&range.lower, &next) {
+                    (Bound::Included(lower) | Bound::Excluded(lower), Some(next)) => next > lower,
+                    _ => true,
+                } && match &range.upper {
+                    Bound::Included(upper) | Bound::Excluded(upper) => key <= *upper,
+                    Bound::Unbounded => true,
+                };
+                if overlaps {
+                    below.push(node.child(i));
+                }
+                if inside(&key) {
+                    found.push(key);
+                }
+            }
+        }
+        if below.is_empty() {
+            break;
+        }
+        keys = found;
+        level = below;
+    }
+    if keys.len() < parts {
+        return Ok(keys);
+    }
+    let step = keys.len() as f64 / parts as f64;
+    Ok((1..parts).map(|i| keys[(i as f64 * step) as usize].clone()).collect())
 }

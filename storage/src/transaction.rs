@@ -4,13 +4,31 @@
 //! while the same statement writes. A statement sees nothing of what it writes itself: its snapshot ends
 //! at the command before it (PostgreSQL's command ids).
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use types::{Error, Result};
 
+use crate::btree::node::Node;
+use crate::btree::tree::check_key;
+use crate::btree::{RECORD_INLINE_MOST, Tree};
+use crate::buffer::Access;
+use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
-use crate::scan::{Direction, KeyRange, Scan};
-use crate::store::TreeId;
+use crate::engine::Engine;
+use crate::mvcc::Snapshot;
+use crate::mvcc::write::{Write, serialization_failure};
+use crate::overflow::check_record;
+use crate::scan::{self, Direction, KeyRange, Scan};
+use crate::store::{Store, TreeId};
+use crate::undo::version::Entry;
+use crate::undo::{Before, Fate, TxState};
+use crate::wait::{self, WaitReason};
+use crate::wal::Lsn;
+use crate::wal::record::{GHOST, OVERFLOW};
 
 /// What concurrent transactions may do to each other; READ UNCOMMITTED is READ COMMITTED.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -85,7 +103,9 @@ pub enum LockOutcome {
 
 /// A point to roll back to; valid until the transaction ends or rolls back to an earlier one.
 #[derive(Clone, Copy, Debug)]
-pub struct Savepoint {}
+pub struct Savepoint {
+    last: Lsn,
+}
 
 /// A running transaction; rolls back when dropped. `Send`; used by one statement at a time.
 ///
@@ -95,86 +115,220 @@ pub struct Savepoint {}
 /// Every write may return 58030 after a failed log flush (the store takes no more writes), 53100 when the
 /// disk is full, 57014 from the waiter, 40P01 (deadlock, both parties in the detail), 55P03 (lock_timeout)
 /// and, under REPEATABLE READ, 40001.
-pub struct Transaction {}
+pub struct Transaction {
+    store: Arc<Store>,
+    tx: Arc<TxState>,
+    inner: Mutex<Inner>,
+    undo_bytes: AtomicUsize,
+}
+
+struct Inner {
+    isolation: IsolationLevel,
+    lock_timeout: Option<Duration>,
+    /// Of the current statement; taken when first needed.
+    snapshot: Option<Snapshot>,
+    command: u32,
+    writing: bool,
+    over: bool,
+    locked: Vec<(u64, Vec<u8>)>,
+    created: HashSet<u64>,
+}
 
 impl Transaction {
+    pub(crate) fn new(store: Arc<Store>, options: TransactionOptions) -> Transaction {
+        let id = store.engine().active.new_id();
+        Transaction {
+            store,
+            tx: Arc::new(TxState::new(id, options.process_id)),
+            inner: Mutex::new(Inner {
+                isolation: options.isolation,
+                lock_timeout: options.lock_timeout,
+                snapshot: None,
+                command: 1,
+                writing: false,
+                over: false,
+                locked: Vec::new(),
+                created: HashSet::new(),
+            }),
+            undo_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.store.engine()
+    }
+
     /// Begins the next statement: later reads see what earlier statements of this transaction wrote
     /// and, in READ COMMITTED, what others have committed by now. Call it before each statement (and for
     /// each data-modifying part that must see the ones before it).
-    pub fn start_statement(&self) {}
+    pub fn start_statement(&self) {
+        let mut inner = self.inner.lock();
+        inner.command += 1;
+        let command = inner.command;
+        let again = match (&inner.snapshot, inner.isolation) {
+            (Some(snapshot), IsolationLevel::RepeatableRead | IsolationLevel::Serializable) => {
+                snapshot.at_command(command)
+            }
+            _ => Snapshot::take(&self.engine().active, &self.tx, command),
+        };
+        inner.snapshot = Some(again);
+    }
+
+    /// Ends the current statement: in READ COMMITTED its snapshot no longer keeps old versions alive. The
+    /// next operation or `start_statement` takes a new one. Good before waiting for the client.
+    pub fn finish_statement(&self) {
+        let mut inner = self.inner.lock();
+        if inner.isolation == IsolationLevel::ReadCommitted {
+            inner.snapshot = None;
+            inner.command += 1;
+        }
+    }
+
+    /// The current statement's snapshot.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut inner = self.inner.lock();
+        if let Some(snapshot) = &inner.snapshot {
+            return snapshot.clone();
+        }
+        let snapshot = Snapshot::take(&self.engine().active, &self.tx, inner.command);
+        inner.snapshot = Some(snapshot.clone());
+        snapshot
+    }
 
     pub fn isolation(&self) -> IsolationLevel {
-        IsolationLevel::ReadCommitted
+        self.inner.lock().isolation
     }
 
     /// Changes the level; only before the first statement (25001 is the caller's to raise).
     pub fn set_isolation(&self, isolation: IsolationLevel) {
-        let _ = isolation;
+        self.inner.lock().isolation = isolation;
     }
 
     pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
-        let _ = timeout;
+        self.inner.lock().lock_timeout = timeout;
     }
 
     /// A number for this transaction, unique in the life of the store (txid_current, xmin).
     pub fn id(&self) -> u64 {
-        0
+        self.tx.id
     }
 
     /// True once this transaction has written anything.
     pub fn has_written(&self) -> bool {
-        false
+        self.tx.first() != Lsn::ZERO
+    }
+
+    /// Runs a write of the current statement.
+    fn write<R>(&self, work: impl FnOnce(&Write<'_>) -> Result<R>) -> Result<R> {
+        let snapshot = self.snapshot();
+        let (isolation, lock_timeout) = {
+            let mut inner = self.inner.lock();
+            if !inner.writing {
+                inner.writing = true;
+                self.engine().active.begin_writing(&self.tx);
+            }
+            (inner.isolation, inner.lock_timeout)
+        };
+        work(&Write {
+            engine: self.engine(),
+            tx: &self.tx,
+            snapshot: &snapshot,
+            isolation,
+            lock_timeout,
+            undo_bytes: &self.undo_bytes,
+        })
     }
 
     /// Reads the visible version of `key`: `read` is called with it, under the page's latch (it must not
     /// call the store); `None` when there is none.
     pub fn get<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let _ = (tree, key, read);
-        Err(Error::internal("the store is not built yet"))
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(None) };
+        scan::get(self.engine(), &tree, &self.snapshot(), key, read)
     }
 
     /// Reads many keys: `read(i, record)` for each of `keys` that has a visible version, in the order given.
-    /// Cheap when neighbouring keys share pages, so sort them when there is a choice.
+    /// Cheap when neighbouring keys share pages, so sort them when there is a choice. 57014 from the waiter.
     pub fn multi_get<K: AsRef<[u8]>>(
         &self,
         tree: TreeId,
         keys: &[K],
-        mut read: impl FnMut(usize, &[u8]) -> Result<()>,
+        read: impl FnMut(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let _ = (tree, keys, &mut read);
-        Err(Error::internal("the store is not built yet"))
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(()) };
+        scan::multi_get(self.engine(), &tree, &self.snapshot(), keys, read)
     }
 
     /// Opens a scan of `range` with the current statement's snapshot.
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
-        let _ = (tree, range, direction);
-        Err(Error::internal("the store is not built yet"))
+        let tree = self.engine().tree(tree.0)?;
+        Ok(Scan::new(self.store.clone(), tree, self.snapshot(), range, direction))
     }
 
     /// Up to `parts - 1` keys that cut `range` into pieces of about equal size, ascending, for scans in
     /// parallel; empty for a small tree.
     pub fn split_points(&self, tree: TreeId, range: &KeyRange, parts: usize) -> Result<Vec<Vec<u8>>> {
-        let _ = (tree, range, parts);
-        Err(Error::internal("the store is not built yet"))
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(Vec::new()) };
+        scan::split_points(self.engine(), &tree, range, parts)
     }
 
     /// Inserts a record, waiting for a transaction that has the key in flight.
     /// 54000 when the key exceeds about 3.9 kB or the record 64 MiB.
     pub fn insert(&self, tree: TreeId, key: &[u8], record: &[u8]) -> Result<InsertOutcome> {
-        let _ = (tree, key, record);
-        Err(Error::internal("the store is not built yet"))
+        check_key(key)?;
+        let tree = self.engine().tree_to_write(tree.0)?;
+        self.write(|write| {
+            if record.len() <= RECORD_INLINE_MOST {
+                return write.insert(&tree, key, record, 0);
+            }
+            check_record(record)?;
+            let pointer = self.engine().store_overflow(write, &tree, record)?;
+            let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
+            if outcome == InsertOutcome::Duplicate {
+                self.delete_chunks(write, &tree, &pointer)?;
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn delete_chunks(&self, write: &Write<'_>, tree: &Tree, pointer: &[u8]) -> Result<()> {
+        let snapshot = write.snapshot.all_seeing();
+        self.engine().delete_overflow(&Write { snapshot: &snapshot, ..*write }, tree, pointer)
     }
 
     /// Replaces the record of `key` (the key itself cannot change: delete and insert).
     pub fn update(&self, tree: TreeId, key: &[u8], record: &[u8]) -> Result<WriteOutcome> {
-        let _ = (tree, key, record);
-        Err(Error::internal("the store is not built yet"))
+        let tree = self.engine().tree_to_write(tree.0)?;
+        self.write(|write| {
+            let mut pointer = None;
+            let replaced = if record.len() <= RECORD_INLINE_MOST {
+                write.update(&tree, key, record, 0)?
+            } else {
+                check_record(record)?;
+                let stored = self.engine().store_overflow(write, &tree, record)?;
+                pointer = Some(stored);
+                write.update(&tree, key, &stored, OVERFLOW)?
+            };
+            if replaced.outcome != WriteOutcome::Done {
+                if let Some(unused) = pointer {
+                    self.delete_chunks(write, &tree, &unused)?;
+                }
+            } else if replaced.old_flags & OVERFLOW != 0 {
+                self.delete_chunks(write, &tree, &replaced.old)?;
+            }
+            Ok(replaced.outcome)
+        })
     }
 
     /// Deletes the record of `key`.
     pub fn delete(&self, tree: TreeId, key: &[u8]) -> Result<WriteOutcome> {
-        let _ = (tree, key);
-        Err(Error::internal("the store is not built yet"))
+        let tree = self.engine().tree_to_write(tree.0)?;
+        self.write(|write| {
+            let replaced = write.delete(&tree, key)?;
+            if replaced.outcome == WriteOutcome::Done && replaced.old_flags & OVERFLOW != 0 {
+                self.delete_chunks(write, &tree, &replaced.old)?;
+            }
+            Ok(replaced.outcome)
+        })
     }
 
     /// Locks the record of `key` till the transaction's end and passes its newest version to `read` (under
@@ -187,46 +341,196 @@ impl Transaction {
         wait: bool,
         read: impl FnOnce(&[u8]),
     ) -> Result<LockOutcome> {
-        let _ = (tree, key, mode, wait, read);
-        Err(Error::internal("the store is not built yet"))
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(LockOutcome::Missing) };
+        let engine = self.engine();
+        let snapshot = self.snapshot();
+        let (isolation, lock_timeout) = {
+            let inner = self.inner.lock();
+            (inner.isolation, inner.lock_timeout)
+        };
+        loop {
+            let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
+            let node = Node::new(leaf.page());
+            let Ok(at) = node.search(key) else { return Ok(LockOutcome::Missing) };
+            let (_, record, flags) = node.entry(at);
+            let ghost = flags & GHOST != 0;
+            let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
+            let mut newer = false;
+            let mut blocker = None;
+            if let Some(writer) = entry.newest() {
+                match writer.tx.fate() {
+                    Fate::Running if !Arc::ptr_eq(&writer.tx, &self.tx) => {
+                        if is_insert(entry) {
+                            // Not there yet for anyone else.
+                            return Ok(LockOutcome::Missing);
+                        }
+                        let theirs = if ghost { RowLock::Update } else { RowLock::NoKeyUpdate };
+                        if crate::mvcc::lock::conflicts(theirs, mode) {
+                            blocker = Some(writer.tx.clone());
+                        }
+                    }
+                    Fate::Committed(timestamp) if timestamp > snapshot.timestamp => {
+                        if isolation != IsolationLevel::ReadCommitted {
+                            return Err(serialization_failure(ghost));
+                        }
+                        newer = true;
+                    }
+                    _ => {}
+                }
+            }
+            if blocker.is_none() {
+                if ghost {
+                    return Ok(LockOutcome::Missing);
+                }
+                match engine.locks.acquire(tree.id, key, mode, &self.tx) {
+                    Ok(fresh) => {
+                        if fresh {
+                            self.inner.lock().locked.push((tree.id, key.to_vec()));
+                        }
+                        if flags & OVERFLOW != 0 {
+                            let mut long = Vec::new();
+                            engine.fetch_overflow(&tree, record, &mut long)?;
+                            read(&long);
+                        } else {
+                            read(record);
+                        }
+                        return Ok(if newer { LockOutcome::LockedNewer } else { LockOutcome::Locked });
+                    }
+                    Err(holder) => blocker = Some(holder),
+                }
+            }
+            drop(leaf);
+            if !wait {
+                return Ok(LockOutcome::WouldBlock);
+            }
+            if let Some(owner) = blocker {
+                engine.waits.wait_for(&self.tx, &owner, lock_timeout)?;
+            }
+        }
     }
 
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
     pub fn create_tree(&self) -> Result<TreeId> {
-        Err(Error::internal("the store is not built yet"))
+        let id = self.engine().directory.new_id();
+        let tree = self.write(|write| self.engine().create_tree(write, id))?;
+        self.inner.lock().created.insert(tree.id);
+        Ok(TreeId(tree.id))
     }
 
     /// Drops a tree when the transaction commits; its pages are reused once no snapshot needs them. The
-    /// caller sees to it that nobody uses the tree meanwhile (table locks).
+    /// caller sees to it that nobody uses the tree meanwhile (table locks). 42P01 when there is none.
     pub fn drop_tree(&self, tree: TreeId) -> Result<()> {
-        let _ = tree;
-        Err(Error::internal("the store is not built yet"))
+        let snapshot = self.snapshot().all_seeing();
+        self.write(|write| self.engine().drop_tree(&Write { snapshot: &snapshot, ..*write }, tree.0))
     }
 
     /// A loader of sorted records into `tree`, which must be empty and made by this transaction (XX000).
     pub fn bulk_build(&self, tree: TreeId) -> Result<BulkBuilder<'_>> {
-        let _ = tree;
-        Err(Error::internal("the store is not built yet"))
+        if !self.inner.lock().created.contains(&tree.0) {
+            return Err(Error::internal(format!("tree {} was not created by this transaction", tree.0)));
+        }
+        let tree = self.engine().tree_to_write(tree.0)?;
+        Ok(BulkBuilder::new(self.engine(), tree))
     }
 
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint {}
+        Savepoint { last: self.tx.last() }
     }
 
-    /// Undoes everything written since `savepoint`, which stays valid.
+    /// Undoes everything written since `savepoint`, which stays valid. Row locks stay.
     pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
-        let _ = savepoint;
-        Err(Error::internal("the store is not built yet"))
+        self.engine().undo_to(&self.tx, savepoint.last)
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
     /// On 58030 the outcome is unknown until the next open.
     pub fn commit(self) -> Result<()> {
-        Err(Error::internal("the store is not built yet"))
+        Held::assert_none();
+        self.inner.lock().over = true;
+        if !self.has_written() {
+            self.end_reading();
+            return Ok(());
+        }
+        let engine = self.engine();
+        let end = engine.append_commit(&self.tx)?;
+        self.inner.lock().snapshot = None;
+        while engine.pager.log.flushed() < end || !self.tx.done.is_set() {
+            engine.pager.log.check_healthy()?;
+            // An error cannot stop a commit that is in the log; a spurious return only looks again.
+            if wait::wait(&self.tx.done, WaitReason::Commit, None).is_err() {
+                self.tx.done.park(None);
+            }
+        }
+        engine.pager.log.check_healthy().or_else(|error| match self.tx.fate() {
+            Fate::Committed(_) => Ok(()),
+            _ => Err(error),
+        })?;
+        self.release_locks();
+        Ok(())
     }
 
     /// Undoes everything. An error means that the store must be reopened to finish the undo.
     pub fn rollback(self) -> Result<()> {
-        Err(Error::internal("the store is not built yet"))
+        self.undo_all()
+    }
+
+    fn undo_all(&self) -> Result<()> {
+        self.inner.lock().over = true;
+        if !self.has_written() {
+            self.end_reading();
+            return Ok(());
+        }
+        let engine = self.engine();
+        engine.roll_back(&self.tx)?;
+        let created = {
+            let mut inner = self.inner.lock();
+            inner.snapshot = None;
+            std::mem::take(&mut inner.created)
+        };
+        for tree in created {
+            engine.finish_drop(tree)?;
+        }
+        self.release_locks();
+        Ok(())
+    }
+
+    fn end_reading(&self) {
+        self.inner.lock().snapshot = None;
+        self.tx.set_undone();
+        self.engine().active.end_writing(&self.tx);
+        self.tx.done.set();
+        self.release_locks();
+    }
+
+    fn release_locks(&self) {
+        let locked = std::mem::take(&mut self.inner.lock().locked);
+        self.engine().locks.release(&self.tx, locked.into_iter());
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.inner.get_mut().over {
+            if let Err(error) = self.undo_all() {
+                tracing::error!(%error, transaction = self.tx.id, "rollback failed; it is finished by the next start");
+            }
+        }
+    }
+}
+
+/// True when everything known of the slot is by one running transaction that made it.
+fn is_insert(entry: Entry<'_>) -> bool {
+    match entry {
+        Entry::Settled => false,
+        Entry::Inserted(_) => true,
+        Entry::Changed(version) => {
+            let mut at = version;
+            loop {
+                match &at.older {
+                    Some(older) if Arc::ptr_eq(&older.writer.tx, &version.writer.tx) => at = older,
+                    _ => return matches!(at.before, Before::Absent),
+                }
+            }
+        }
     }
 }

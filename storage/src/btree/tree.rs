@@ -1,0 +1,170 @@
+//! Finds the leaf of a key.
+//!
+//! Called by `transaction.rs`, `scan.rs` and undo. Descents couple latches from parent to child, so a page
+//! cannot be split away or freed under a reader. A tree's root page never changes. Leaves have no
+//! sibling links: whoever leaves a leaf goes down again with its fence as the key.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use types::sqlstate::SqlState;
+use types::{Error, Result};
+
+use super::node::Node;
+use crate::buffer::{Access, ReadGuard, WriteGuard};
+use crate::page::{self, PageBytes, PageId, PageKind};
+use crate::pager::Pager;
+
+/// Longest key. Two fences and one entry of this size must fit in a page.
+pub const KEY_MOST: usize = 3900;
+/// Longest record kept in the leaf; longer ones go to the overflow tree.
+pub const RECORD_INLINE_MOST: usize = 4000;
+
+pub struct Tree {
+    pub id: u64,
+    pub root: PageId,
+    pub records: AtomicI64,
+    pub pages: AtomicI64,
+    /// Its pages are being freed.
+    pub dropped: AtomicBool,
+}
+
+impl Tree {
+    pub fn new(id: u64, root: PageId) -> Tree {
+        Tree {
+            id,
+            root,
+            records: AtomicI64::new(0),
+            pages: AtomicI64::new(1),
+            dropped: AtomicBool::new(false),
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::new(SqlState::UNDEFINED_TABLE, format!("tree {} was dropped", self.id))
+    }
+
+    pub(super) fn expect_mine(&self, page: &PageBytes, id: PageId) -> Result<()> {
+        if page::kind(page) == PageKind::Node && page::tree(page) == self.id {
+            return Ok(());
+        }
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(self.gone());
+        }
+        Err(Error::corrupted(format!(
+            "page {id} (offset {}) of file \"{}\" does not belong to tree {}",
+            id.offset(),
+            crate::buffer::double_write::PAGE_FILE,
+            self.id
+        )))
+    }
+
+    fn descend<'p>(
+        &self,
+        pager: &'p Pager,
+        access: Access,
+        pick: impl Fn(Node<'_>) -> usize,
+    ) -> Result<ReadGuard<'p>> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(self.gone());
+        }
+        let mut guard = pager.pool.read(self.root, Access::Normal)?;
+        loop {
+            self.expect_mine(guard.page(), guard.id())?;
+            let node = Node::new(guard.page());
+            if node.is_leaf() {
+                return Ok(guard);
+            }
+            let access = if node.level() == 1 { access } else { Access::Normal };
+            let child = node.child(pick(node));
+            guard = pager.pool.read(child, access)?;
+        }
+    }
+
+    /// The leaf that covers `key`.
+    #[inline]
+    pub fn leaf_read<'p>(&self, pager: &'p Pager, key: &[u8], access: Access) -> Result<ReadGuard<'p>> {
+        self.descend(pager, access, |node| node.child_slot(key))
+    }
+
+    /// The leaf that covers the keys just below `key`, or the last leaf.
+    pub fn leaf_read_before<'p>(
+        &self,
+        pager: &'p Pager,
+        key: Option<&[u8]>,
+        access: Access,
+    ) -> Result<ReadGuard<'p>> {
+        self.descend(pager, access, |node| match key {
+            Some(key) => node.child_slot_before(key),
+            None => node.count().saturating_sub(1),
+        })
+    }
+
+    /// The leaf that covers `key`, to change it.
+    pub fn leaf_write<'p>(&self, pager: &'p Pager, key: &[u8]) -> Result<WriteGuard<'p>> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(self.gone());
+        }
+        loop {
+            let mut guard = pager.pool.read(self.root, Access::Normal)?;
+            self.expect_mine(guard.page(), guard.id())?;
+            if Node::new(guard.page()).is_leaf() {
+                drop(guard);
+                let guard = pager.pool.write(self.root, Access::Normal)?;
+                self.expect_mine(guard.page(), guard.id())?;
+                if Node::new(guard.page()).is_leaf() {
+                    return Ok(guard);
+                }
+                continue;
+            }
+            loop {
+                let node = Node::new(guard.page());
+                let child = node.child(node.child_slot(key));
+                if node.level() == 1 {
+                    let leaf = pager.pool.write(child, Access::Normal)?;
+                    self.expect_mine(leaf.page(), leaf.id())?;
+                    return Ok(leaf);
+                }
+                guard = pager.pool.read(child, Access::Normal)?;
+                self.expect_mine(guard.page(), guard.id())?;
+            }
+        }
+    }
+
+    /// All nodes from the root to the leaf of `key`, to change them.
+    pub(super) fn path_write<'p>(&self, pager: &'p Pager, key: &[u8]) -> Result<Vec<WriteGuard<'p>>> {
+        self.path(pager, |node| node.child_slot(key))
+    }
+
+    /// All nodes from the root to the last leaf, to change them.
+    pub(super) fn path_write_last<'p>(&self, pager: &'p Pager) -> Result<Vec<WriteGuard<'p>>> {
+        self.path(pager, |node| node.count().saturating_sub(1))
+    }
+
+    fn path<'p>(&self, pager: &'p Pager, pick: impl Fn(Node<'_>) -> usize) -> Result<Vec<WriteGuard<'p>>> {
+        let mut path = vec![pager.pool.write(self.root, Access::Normal)?];
+        loop {
+            let guard = path.last().expect("the path begins with the root");
+            self.expect_mine(guard.page(), guard.id())?;
+            let node = Node::new(guard.page());
+            if node.is_leaf() {
+                return Ok(path);
+            }
+            let child = node.child(pick(node));
+            path.push(pager.pool.write(child, Access::Normal)?);
+        }
+    }
+}
+
+/// 54000 for a key that no page could hold.
+pub fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() <= KEY_MOST {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("index row size {} exceeds maximum {KEY_MOST}", key.len()),
+    )
+    .with_hint(
+        "Values larger than 1/4 of a buffer page cannot be indexed.\nConsider a function index of an MD5 hash of the value, or use full text indexing.",
+    ))
+}

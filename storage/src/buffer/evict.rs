@@ -1,0 +1,163 @@
+//! Chooses what leaves memory, and writes changed pages back.
+//!
+//! `vacant` is called by a miss; `write_back_all` and `oldest_change` by checkpoints. The clock gives pages
+//! that were used more than once several rounds, and pages that only scans touched none. A page is
+//! written only after the log that describes it is durable, from a copy, without its latch being held.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::{RwLock, RwLockWriteGuard};
+use types::{Error, Result};
+
+use super::pool::{Frame, FrameData, NO_PAGE, Pool};
+use crate::page::{self, PageBytes, PageId};
+use crate::wal::Lsn;
+
+/// Changed pages that an eviction writes together.
+const WRITE_TOGETHER: usize = 128;
+
+impl Pool {
+    /// A frame that holds no page, under its exclusive latch.
+    pub(super) fn vacant(&self) -> Result<(usize, RwLockWriteGuard<'_, FrameData>, &Frame)> {
+        let made = self.made.load(Ordering::Relaxed);
+        if made < self.frames.len() {
+            let index = self.made.fetch_add(1, Ordering::Relaxed);
+            if let Some(cell) = self.frames.get(index) {
+                let frame = cell.get_or_init(|| Frame {
+                    latch: RwLock::new(FrameData { id: NO_PAGE, page: page::zeroed(), versions: None }),
+                    rec_lsn: 0.into(),
+                    writing_lsn: 0.into(),
+                    usage: 0.into(),
+                });
+                return Ok((index, frame.latch.write(), frame));
+            }
+            self.made.store(self.frames.len(), Ordering::Relaxed);
+        }
+        let mut changed = Vec::new();
+        let (mut steps, mut barren_rounds) = (0, 0);
+        loop {
+            if steps > self.frames.len() * 5 || changed.len() >= WRITE_TOGETHER {
+                if changed.is_empty() {
+                    barren_rounds += 1;
+                    if barren_rounds > 10_000 {
+                        return Err(Error::internal("every page of the buffer pool is in use"));
+                    }
+                    std::thread::sleep(Duration::from_micros(50 * barren_rounds.min(20)));
+                }
+                // What was found changed is written and may leave in the next round.
+                self.write_back(&std::mem::take(&mut changed), false)?;
+                steps = 0;
+            }
+            let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.frames.len();
+            steps += 1;
+            let Some(frame) = self.frames[index].get() else { continue };
+            let usage = frame.usage.load(Ordering::Relaxed);
+            if usage > 0 {
+                frame.usage.store(usage - 1, Ordering::Relaxed);
+                continue;
+            }
+            if frame.writing_lsn.load(Ordering::SeqCst) != 0 {
+                continue;
+            }
+            if frame.rec_lsn.load(Ordering::SeqCst) != 0 {
+                if !changed.contains(&index) {
+                    changed.push(index);
+                }
+                continue;
+            }
+            let Some(mut data) = frame.latch.try_write() else { continue };
+            if frame.rec_lsn.load(Ordering::SeqCst) != 0 || frame.writing_lsn.load(Ordering::SeqCst) != 0 {
+                continue;
+            }
+            if data.id != NO_PAGE {
+                let id = std::mem::replace(&mut data.id, NO_PAGE);
+                if let Some(versions) = data.versions.take() {
+                    self.parked.lock().insert(id, versions);
+                }
+                self.entry(id)?.store(0, Ordering::Release);
+            }
+            return Ok((index, data, frame));
+        }
+    }
+
+    /// Writes the changed ones of these frames, without waiting for latches unless `wait`.
+    fn write_back(&self, frames: &[usize], wait: bool) -> Result<()> {
+        let mut copies: Vec<(PageId, Box<PageBytes>)> = Vec::with_capacity(frames.len());
+        let mut taken = Vec::with_capacity(frames.len());
+        let mut newest = Lsn::ZERO;
+        for index in frames {
+            let Some(frame) = self.frames[*index].get() else { continue };
+            let data = if wait { Some(frame.latch.read()) } else { frame.latch.try_read() };
+            let Some(data) = data else { continue };
+            let rec_lsn = frame.rec_lsn.load(Ordering::SeqCst);
+            if rec_lsn == 0 || data.id == NO_PAGE {
+                continue;
+            }
+            // One writer at a time per frame, or an older copy could land on a newer one.
+            if frame.writing_lsn.compare_exchange(0, rec_lsn, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                continue;
+            }
+            frame.rec_lsn.store(0, Ordering::SeqCst);
+            let mut copy = data.page.clone();
+            let id = data.id;
+            newest = newest.max(Lsn(page::lsn(&copy)));
+            drop(data);
+            page::seal(&mut copy);
+            copies.push((id, copy));
+            taken.push((frame, rec_lsn));
+        }
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let result = self.log.flush(newest).and_then(|()| self.file.write(&copies));
+        match &result {
+            Ok(()) => {
+                self.written.fetch_add(copies.len() as u64, Ordering::Relaxed);
+            }
+            Err(error) => self.log.fail(error.clone()),
+        }
+        for (frame, rec_lsn) in taken {
+            if result.is_err() {
+                let _ = frame.rec_lsn.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |_| Some(rec_lsn));
+            }
+            frame.writing_lsn.store(0, Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// Writes every page that is changed now. The caller holds no latch.
+    pub fn write_back_all(&self) -> Result<()> {
+        let made = self.made.load(Ordering::Relaxed).min(self.frames.len());
+        let mut changed: Vec<(u64, usize)> = Vec::new();
+        for index in 0..made {
+            let Some(frame) = self.frames[index].get() else { continue };
+            let lsn = frame.rec_lsn.load(Ordering::SeqCst);
+            if lsn != 0 {
+                changed.push((lsn, index));
+            }
+        }
+        changed.sort_unstable();
+        let frames: Vec<usize> = changed.into_iter().map(|(_, index)| index).collect();
+        for batch in frames.chunks(WRITE_TOGETHER) {
+            self.write_back(batch, true)?;
+        }
+        Ok(())
+    }
+
+    /// The LSN from which on some page in memory is ahead of its file; `otherwise` when none is.
+    pub fn oldest_change(&self, otherwise: Lsn) -> Lsn {
+        let made = self.made.load(Ordering::Relaxed).min(self.frames.len());
+        let mut oldest = otherwise.0;
+        for index in 0..made {
+            let Some(frame) = self.frames[index].get() else { continue };
+            for lsn in [&frame.rec_lsn, &frame.writing_lsn] {
+                let lsn = lsn.load(Ordering::SeqCst);
+                if lsn != 0 {
+                    oldest = oldest.min(lsn);
+                }
+            }
+        }
+        Lsn(oldest)
+    }
+}

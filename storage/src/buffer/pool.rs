@@ -1,0 +1,253 @@
+//! Finds a page's frame, or loads the page into one.
+//!
+//! Called by the tree and space code with a `PageId`. A flat table maps page ids to frames; a hit takes
+//! one load, the frame's latch, and a look whether the frame still holds that page: no lock is shared
+//! between pages. A frame changes its page only under its exclusive latch, and the table always follows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+use types::{Error, Result};
+
+use super::double_write::{PAGE_FILE, PageFile};
+use super::guard::{ReadGuard, WriteGuard};
+use crate::page::{self, PAGE_SIZE, PageBytes, PageId};
+use crate::undo::PageVersions;
+use crate::wal::Log;
+
+/// How a page is used, for replacement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Likely to be used again.
+    Normal,
+    /// Part of a scan: leaves first.
+    Scan,
+    /// Recovery: a page that was never written is not an error.
+    Redo,
+}
+
+pub(super) const NO_PAGE: PageId = PageId::NONE;
+const USAGE_MOST: u8 = 3;
+const CHUNK: usize = 1 << 16;
+/// 4 TiB of 16 KiB pages.
+const CHUNKS: usize = 1 << 12;
+const LOAD_SHARDS: usize = 64;
+pub(super) const FEWEST_FRAMES: usize = 64;
+
+pub struct FrameData {
+    pub(super) id: PageId,
+    pub(super) page: Box<PageBytes>,
+    pub(super) versions: Option<Box<PageVersions>>,
+}
+
+#[repr(align(64))]
+pub struct Frame {
+    pub(super) latch: RwLock<FrameData>,
+    /// Changed since it was last written: from this LSN on; 0 when not.
+    pub(super) rec_lsn: AtomicU64,
+    /// As `rec_lsn`, for the changes in a copy that is being written.
+    pub(super) writing_lsn: AtomicU64,
+    pub(super) usage: AtomicU8,
+}
+
+pub struct Pool {
+    pub(super) file: PageFile,
+    pub(super) log: Arc<Log>,
+    pub(super) frames: Box<[OnceLock<Frame>]>,
+    /// Frames made so far.
+    pub(super) made: AtomicUsize,
+    /// Page id → frame index + 1.
+    table: Box<[OnceLock<Box<[AtomicU32]>>]>,
+    loading: Box<[Mutex<()>]>,
+    pub(super) hand: AtomicUsize,
+    /// Version tables of pages that are not in memory.
+    pub(super) parked: Mutex<HashMap<PageId, Box<PageVersions>>>,
+    /// Pages that may have version tables, in memory or parked.
+    versioned: Mutex<HashSet<PageId>>,
+    pub(super) misses: AtomicU64,
+    pub(super) written: AtomicU64,
+}
+
+impl Pool {
+    pub fn new(file: PageFile, log: Arc<Log>, budget_bytes: usize) -> Pool {
+        let count = (budget_bytes / (PAGE_SIZE + 128)).max(FEWEST_FRAMES);
+        Pool {
+            file,
+            log,
+            frames: (0..count).map(|_| OnceLock::new()).collect(),
+            made: AtomicUsize::new(0),
+            table: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            loading: (0..LOAD_SHARDS).map(|_| Mutex::new(())).collect(),
+            hand: AtomicUsize::new(0),
+            parked: Mutex::new(HashMap::new()),
+            versioned: Mutex::new(HashSet::new()),
+            misses: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    pub fn file(&self) -> &PageFile {
+        &self.file
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, id: PageId) -> Result<&AtomicU32> {
+        let chunk = self.table.get((id.0 / CHUNK as u64) as usize).ok_or_else(|| {
+            Error::corrupted(format!("page {id} is beyond the end of every file \"{PAGE_FILE}\""))
+        })?;
+        let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect());
+        Ok(&chunk[id.0 as usize % CHUNK])
+    }
+
+    #[inline]
+    fn resident(&self, id: PageId) -> Result<Option<&Frame>> {
+        let index = self.entry(id)?.load(Ordering::Acquire);
+        if index == 0 {
+            return Ok(None);
+        }
+        Ok(self.frames[index as usize - 1].get())
+    }
+
+    #[inline]
+    fn touch(&self, frame: &Frame, access: Access) {
+        if access == Access::Normal {
+            let usage = frame.usage.load(Ordering::Relaxed);
+            if usage < USAGE_MOST {
+                frame.usage.store(usage + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The page under a shared latch.
+    #[inline]
+    pub fn read(&self, id: PageId, access: Access) -> Result<ReadGuard<'_>> {
+        loop {
+            if let Some(frame) = self.resident(id)? {
+                let data = frame.latch.read();
+                if data.id == id {
+                    self.touch(frame, access);
+                    return Ok(ReadGuard::new(data));
+                }
+            } else {
+                self.load(id, access)?;
+            }
+        }
+    }
+
+    /// The page under an exclusive latch.
+    #[inline]
+    pub fn write(&self, id: PageId, access: Access) -> Result<WriteGuard<'_>> {
+        loop {
+            if let Some(frame) = self.resident(id)? {
+                let data = frame.latch.write();
+                if data.id == id {
+                    self.touch(frame, access);
+                    return Ok(WriteGuard::new(data, frame));
+                }
+            } else {
+                self.load(id, access)?;
+            }
+        }
+    }
+
+    /// A page whose old bytes do not matter (it was free), zeroed, under an exclusive latch.
+    pub fn create(&self, id: PageId) -> Result<WriteGuard<'_>> {
+        loop {
+            if let Some(frame) = self.resident(id)? {
+                let mut data = frame.latch.write();
+                if data.id == id {
+                    data.page.fill(0);
+                    data.versions = None;
+                    self.touch(frame, Access::Normal);
+                    return Ok(WriteGuard::new(data, frame));
+                }
+                continue;
+            }
+            let _loading = self.loading[id.0 as usize % LOAD_SHARDS].lock();
+            if self.entry(id)?.load(Ordering::Acquire) != 0 {
+                continue;
+            }
+            let (index, mut data, frame) = self.vacant()?;
+            data.id = id;
+            data.page.fill(0);
+            data.versions = None;
+            self.parked.lock().remove(&id);
+            frame.usage.store(1, Ordering::Relaxed);
+            self.entry(id)?.store(index as u32 + 1, Ordering::Release);
+            return Ok(WriteGuard::new(data, frame));
+        }
+    }
+
+    fn load(&self, id: PageId, access: Access) -> Result<()> {
+        let _loading = self.loading[id.0 as usize % LOAD_SHARDS].lock();
+        if self.entry(id)?.load(Ordering::Acquire) != 0 {
+            return Ok(());
+        }
+        let (index, mut data, frame) = self.vacant()?;
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let read = if access == Access::Redo {
+            self.file.read_raw(id, &mut data.page).and_then(|()| {
+                if page::is_blank(&data.page) { Ok(()) } else { page::verify(&data.page, id, PAGE_FILE) }
+            })
+        } else {
+            self.file.read(id, &mut data.page)
+        };
+        read?;
+        data.id = id;
+        data.versions = self.parked.lock().remove(&id);
+        frame.usage.store(u8::from(access != Access::Scan), Ordering::Relaxed);
+        self.entry(id)?.store(index as u32 + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Says that the page's version table has just come to be.
+    pub fn note_versions(&self, id: PageId) {
+        self.versioned.lock().insert(id);
+    }
+
+    /// The pages that may have version tables.
+    pub fn versioned_pages(&self) -> Vec<PageId> {
+        self.versioned.lock().iter().copied().collect()
+    }
+
+    pub fn versioned_count(&self) -> usize {
+        self.versioned.lock().len()
+    }
+
+    /// The page's table is empty and gone; call with the page latched or the table parked.
+    pub fn forget_versions(&self, id: PageId) {
+        self.versioned.lock().remove(&id);
+    }
+
+    /// The page under an exclusive latch if it is in memory and nobody holds it; `None` otherwise.
+    pub fn try_write(&self, id: PageId) -> Result<Option<WriteGuard<'_>>> {
+        let Some(frame) = self.resident(id)? else { return Ok(None) };
+        let Some(data) = frame.latch.try_write() else { return Ok(None) };
+        Ok((data.id == id).then(|| WriteGuard::new(data, frame)))
+    }
+
+    pub fn is_resident(&self, id: PageId) -> bool {
+        self.entry(id).is_ok_and(|entry| entry.load(Ordering::Acquire) != 0)
+    }
+
+    /// Works on the version table of a page that is not in memory; `None` when there is none parked.
+    pub fn with_parked<R>(&self, id: PageId, work: impl FnOnce(&mut PageVersions) -> (R, bool)) -> Option<R> {
+        let mut parked = self.parked.lock();
+        let (result, drop_it) = work(parked.get_mut(&id)?);
+        if drop_it {
+            parked.remove(&id);
+            self.forget_versions(id);
+        }
+        Some(result)
+    }
+
+    pub fn miss_count(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    pub fn written_count(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,78 @@
+//! Checkpoints: bound what recovery has to redo, and let old log go.
+//!
+//! Called by the background thread when enough log has gathered, at the end of recovery, on CHECKPOINT and
+//! on close. Fuzzy: others go on writing meanwhile. Order: see who is writing; write the pages that are
+//! changed now; sync them; log what recovery must know; sync that; point the control file at it.
+
+use std::sync::atomic::Ordering;
+
+use types::Result;
+
+use crate::engine::Engine;
+use crate::wal::record::{CheckpointData, OpenTransaction};
+use crate::wal::{Lsn, Record};
+
+impl Engine {
+    /// Makes a checkpoint; `clean` promises that nothing is written after it.
+    pub fn checkpoint(&self, clean: bool) -> Result<()> {
+        let _one_at_a_time = self.checkpointing.lock();
+        self.pager.log.check_healthy()?;
+        let started = std::time::Instant::now();
+        // In one moment of the log: its end, and who has records before it without being over.
+        let (begin, open) = self.pager.log.frozen(|end| {
+            let writing = self.active.writing();
+            let open: Vec<OpenTransaction> = writing
+                .iter()
+                .filter(|tx| tx.first() != Lsn::ZERO && tx.commit_lsn() == Lsn::ZERO)
+                .map(|tx| OpenTransaction { id: tx.id, first: tx.first(), last: tx.last() })
+                .collect();
+            (end, open)
+        });
+        let written = self.pager.pool.written_count();
+        self.pager.pool.write_back_all()?;
+        let redo = self.pager.pool.oldest_change(begin);
+        let synced = self.pager.pool.file().sync();
+        if let Err(error) = &synced {
+            self.pager.log.fail(error.clone());
+        }
+        synced?;
+        let trees = self.directory.all();
+        let data = CheckpointData {
+            redo,
+            next_transaction: self.active.next_id(),
+            next_tree: self.directory.next_id(),
+            next_chunk: self.next_chunk.load(Ordering::Relaxed),
+            bitmap_groups: self.pager.space.groups(),
+            open,
+            trees: trees
+                .iter()
+                .map(|tree| {
+                    let pages = tree.pages.load(Ordering::Relaxed).max(0) as u64;
+                    (tree.id, pages, tree.records.load(Ordering::Relaxed).max(0) as u64)
+                })
+                .collect(),
+        };
+        let oldest_open = data.open.iter().map(|open| open.first).min().unwrap_or(redo);
+        let mut body = Vec::new();
+        Record::Checkpoint(data).encode(&mut body);
+        let (lsn, end) = self.pager.log.append(&body, |_, _| ())?;
+        self.pager.log.flush(end)?;
+        let updated = self.control.lock().update(lsn, clean);
+        if let Err(error) = &updated {
+            self.pager.log.fail(error.clone());
+        }
+        updated?;
+        self.checkpoint_end.store(end.0, Ordering::Release);
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        let needed = self.oldest_needed(redo.min(lsn).min(oldest_open));
+        self.pager.log.segments().recycle(needed.0, end.0)?;
+        tracing::debug!(
+            %lsn,
+            %redo,
+            pages = self.pager.pool.written_count() - written,
+            ms = started.elapsed().as_millis() as u64,
+            "checkpoint complete"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! A transaction as others see it: running, committed at a time, or undone.
+//!
+//! Shared by the transaction itself, the version tables of pages it changed, and those who wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::wait::Signal;
+use crate::wal::Lsn;
+
+const RUNNING: u64 = 0;
+const UNDONE: u64 = u64::MAX;
+
+/// What became of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Running,
+    /// At this commit timestamp.
+    Committed(u64),
+    Undone,
+}
+
+pub struct TxState {
+    pub id: u64,
+    /// The session's process id, for deadlock reports.
+    pub process_id: i32,
+    fate: AtomicU64,
+    /// First and last record in the log; zero when there is none.
+    first: AtomicU64,
+    last: AtomicU64,
+    /// Set once its commit record is in the log: it can no longer be undone.
+    commit: AtomicU64,
+    /// Set when it ends, committed or undone.
+    pub done: Arc<Signal>,
+}
+
+impl TxState {
+    pub fn new(id: u64, process_id: i32) -> TxState {
+        TxState {
+            id,
+            process_id,
+            fate: AtomicU64::new(RUNNING),
+            first: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            commit: AtomicU64::new(0),
+            done: Signal::new(),
+        }
+    }
+
+    /// A transaction found in the log by recovery.
+    pub fn recovered(id: u64, last: Lsn) -> TxState {
+        let state = TxState::new(id, 0);
+        state.note(last);
+        state
+    }
+
+    #[inline]
+    pub fn fate(&self) -> Fate {
+        match self.fate.load(Ordering::Acquire) {
+            RUNNING => Fate::Running,
+            UNDONE => Fate::Undone,
+            timestamp => Fate::Committed(timestamp),
+        }
+    }
+
+    /// True when it committed at or before `timestamp`.
+    #[inline]
+    pub fn committed_by(&self, timestamp: u64) -> bool {
+        self.fate.load(Ordering::Acquire).wrapping_sub(1) < timestamp
+    }
+
+    pub fn set_committed(&self, timestamp: u64) {
+        self.fate.store(timestamp, Ordering::Release);
+    }
+
+    pub fn set_undone(&self) {
+        self.fate.store(UNDONE, Ordering::Release);
+    }
+
+    /// Takes note of its newest log record; called while nothing else can be appended.
+    pub fn note(&self, lsn: Lsn) {
+        if self.first.load(Ordering::Relaxed) == 0 {
+            self.first.store(lsn.0, Ordering::Release);
+        }
+        self.last.store(lsn.0, Ordering::Release);
+    }
+
+    /// Where its first record is, when that is known better than by `note`.
+    pub fn note_first(&self, lsn: Lsn) {
+        self.first.store(lsn.0, Ordering::Release);
+    }
+
+    pub fn note_commit(&self, lsn: Lsn) {
+        self.commit.store(lsn.0, Ordering::Release);
+    }
+
+    pub fn commit_lsn(&self) -> Lsn {
+        Lsn(self.commit.load(Ordering::Acquire))
+    }
+
+    pub fn first(&self) -> Lsn {
+        Lsn(self.first.load(Ordering::Acquire))
+    }
+
+    pub fn last(&self) -> Lsn {
+        Lsn(self.last.load(Ordering::Acquire))
+    }
+}
+
+impl std::fmt::Debug for TxState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TxState({}, {:?})", self.id, self.fate())
+    }
+}

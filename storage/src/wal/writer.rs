@@ -1,0 +1,327 @@
+//! Appends records, and flushes them in groups.
+//!
+//! Appended to by whoever changes a page, under that page's latch. One log-writer thread takes whatever
+//! has gathered, writes and syncs it, and begins again at once when more is wanted (no timer): those who
+//! commit during a flush share the next. A record is framed by
+//!
+//! ```text
+//! length u32 · checksum u32 · checksum of the record before u32 · body (record.rs)
+//! ```
+//!
+//! where length counts the frame and the checksum covers the record's own LSN, so that neither a stale
+//! record of a recycled segment nor one beyond a torn neighbour is taken for part of the log.
+//! After a failed write or sync nothing is appended any more, for good: what the disk holds is unknown.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+use types::sqlstate::SqlState;
+use types::{Error, Result};
+
+use super::Lsn;
+use super::segment::Segments;
+use crate::page::crc32c;
+
+/// Bytes before a record's body.
+pub const FRAME: usize = 12;
+/// Written out (not synced) without being asked.
+const WRITE_AT: usize = 1 << 20;
+/// Appenders wait for the writer beyond this.
+const BUFFER_MOST: usize = 16 << 20;
+
+/// Told, in log order and by the log-writer thread, when a record is durable.
+pub trait OnDurable: Send + Sync {
+    fn durable(&self, end: Lsn);
+}
+
+struct State {
+    /// Stream bytes from `start` on that the writer has not taken yet.
+    buffer: Vec<u8>,
+    start: u64,
+    last_checksum: u32,
+    pending: VecDeque<(u64, Arc<dyn OnDurable>)>,
+    /// Wanted on disk, wanted durable: up to here.
+    write_to: u64,
+    sync_to: u64,
+    stopping: bool,
+}
+
+pub struct Log {
+    segments: Segments,
+    state: Mutex<State>,
+    /// Wakes the log writer.
+    work: Condvar,
+    /// Wakes those who wait for `written` or `flushed`.
+    progress: Condvar,
+    written: AtomicU64,
+    flushed: AtomicU64,
+    flushes: AtomicU64,
+    failure: OnceLock<Error>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The checksum of a record at `lsn` that follows one with checksum `before`.
+pub fn record_checksum(lsn: u64, before: u32, body: &[u8]) -> u32 {
+    mix(lsn, before, (body.len() + FRAME) as u32, crc32c(body))
+}
+
+fn mix(lsn: u64, before: u32, length: u32, body: u32) -> u32 {
+    let mut bytes = [0u8; 20];
+    bytes[..8].copy_from_slice(&lsn.to_le_bytes());
+    bytes[8..12].copy_from_slice(&before.to_le_bytes());
+    bytes[12..16].copy_from_slice(&length.to_le_bytes());
+    bytes[16..].copy_from_slice(&body.to_le_bytes());
+    crc32c(&bytes)
+}
+
+impl Log {
+    /// Goes on after the record that ends at `end` and has checksum `last_checksum`.
+    pub fn start(segments: Segments, end: Lsn, last_checksum: u32) -> Result<Arc<Log>> {
+        let log = Arc::new(Log {
+            segments,
+            state: Mutex::new(State {
+                buffer: Vec::with_capacity(WRITE_AT * 2),
+                start: end.0,
+                last_checksum,
+                pending: VecDeque::new(),
+                write_to: end.0,
+                sync_to: end.0,
+                stopping: false,
+            }),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            written: AtomicU64::new(end.0),
+            flushed: AtomicU64::new(end.0),
+            flushes: AtomicU64::new(0),
+            failure: OnceLock::new(),
+            thread: Mutex::new(None),
+        });
+        let writer = log.clone();
+        let thread = std::thread::Builder::new()
+            .name("log writer".into())
+            .spawn(move || writer.run())
+            .map_err(|e| Error::io("could not start the log writer", &e))?;
+        *log.thread.lock() = Some(thread);
+        Ok(log)
+    }
+
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The end of everything appended so far.
+    pub fn end(&self) -> Lsn {
+        let state = self.state.lock();
+        Lsn(state.start + state.buffer.len() as u64)
+    }
+
+    pub fn flushed(&self) -> Lsn {
+        Lsn(self.flushed.load(Ordering::Acquire))
+    }
+
+    pub fn flush_count(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
+    }
+
+    /// 58030 (or 53100) once a write or sync of the log has failed.
+    pub fn check_healthy(&self) -> Result<()> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(error) => Err(Error::new(
+                error.code(),
+                format!(
+                    "the store takes no more writes since its log could not be written: {}",
+                    error.message()
+                ),
+            )
+            .with_hint("Repair the disk and restart; recovery keeps every acknowledged commit.")),
+        }
+    }
+
+    /// Poisons the store: see the header.
+    pub fn fail(&self, error: Error) {
+        if self.failure.set(error.clone()).is_ok() {
+            tracing::error!(%error, "the store takes no more writes");
+        }
+        let _state = self.state.lock();
+        self.progress.notify_all();
+        self.work.notify_all();
+    }
+
+    /// Appends `body`. `note` runs with the record's start and end while no other record can follow: what
+    /// a checkpoint must see as one with the record belongs there.
+    pub fn append(&self, body: &[u8], note: impl FnOnce(Lsn, Lsn)) -> Result<(Lsn, Lsn)> {
+        self.append_inner(body, None, note)
+    }
+
+    /// Like `append`; `hook` is told when the record is durable.
+    pub fn append_commit(
+        &self,
+        body: &[u8],
+        hook: Arc<dyn OnDurable>,
+        note: impl FnOnce(Lsn, Lsn),
+    ) -> Result<(Lsn, Lsn)> {
+        self.append_inner(body, Some(hook), note)
+    }
+
+    fn append_inner(
+        &self,
+        body: &[u8],
+        hook: Option<Arc<dyn OnDurable>>,
+        note: impl FnOnce(Lsn, Lsn),
+    ) -> Result<(Lsn, Lsn)> {
+        let body_checksum = crc32c(body);
+        let length = (body.len() + FRAME) as u32;
+        let mut state = self.state.lock();
+        while state.buffer.len() > BUFFER_MOST && self.failure.get().is_none() {
+            state.write_to = state.start + state.buffer.len() as u64;
+            self.work.notify_one();
+            self.progress.wait(&mut state);
+        }
+        if self.failure.get().is_some() {
+            drop(state);
+            self.check_healthy()?;
+            return Err(Error::internal("the log has failed without an error"));
+        }
+        let lsn = state.start + state.buffer.len() as u64;
+        let before = state.last_checksum;
+        let checksum = mix(lsn, before, length, body_checksum);
+        state.buffer.extend_from_slice(&length.to_le_bytes());
+        state.buffer.extend_from_slice(&checksum.to_le_bytes());
+        state.buffer.extend_from_slice(&before.to_le_bytes());
+        state.buffer.extend_from_slice(body);
+        state.last_checksum = checksum;
+        let end = lsn + u64::from(length);
+        note(Lsn(lsn), Lsn(end));
+        if let Some(hook) = hook {
+            state.pending.push_back((end, hook));
+            state.sync_to = end;
+            self.work.notify_one();
+        } else if state.buffer.len() >= WRITE_AT && state.write_to < state.start + WRITE_AT as u64 {
+            state.write_to = end;
+            self.work.notify_one();
+        }
+        Ok((Lsn(lsn), Lsn(end)))
+    }
+
+    /// Runs `look` while nothing can be appended, with the end of the log.
+    pub fn frozen<R>(&self, look: impl FnOnce(Lsn) -> R) -> R {
+        let state = self.state.lock();
+        look(Lsn(state.start + state.buffer.len() as u64))
+    }
+
+    /// Returns once the log up to `lsn` is durable. Sleeps the thread.
+    pub fn flush(&self, lsn: Lsn) -> Result<()> {
+        if self.flushed.load(Ordering::Acquire) >= lsn.0 {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        loop {
+            if self.flushed.load(Ordering::Acquire) >= lsn.0 {
+                return Ok(());
+            }
+            if self.failure.get().is_some() {
+                drop(state);
+                return self.check_healthy();
+            }
+            if state.sync_to < lsn.0 {
+                state.sync_to = lsn.0;
+            }
+            self.work.notify_one();
+            self.progress.wait(&mut state);
+        }
+    }
+
+    /// Returns once the log up to `lsn` can be read from the segments. Sleeps the thread.
+    pub fn write_out(&self, lsn: Lsn) -> Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if self.written.load(Ordering::Acquire) >= lsn.0 {
+                return Ok(());
+            }
+            if self.failure.get().is_some() {
+                drop(state);
+                return self.check_healthy();
+            }
+            if state.write_to < lsn.0 {
+                state.write_to = lsn.0;
+            }
+            self.work.notify_one();
+            self.progress.wait(&mut state);
+        }
+    }
+
+    /// Flushes the rest and ends the log-writer thread.
+    pub fn stop(&self) {
+        {
+            let mut state = self.state.lock();
+            state.stopping = true;
+            self.work.notify_all();
+        }
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    fn run(&self) {
+        let mut spare: Vec<u8> = Vec::with_capacity(WRITE_AT * 2);
+        let mut state = self.state.lock();
+        loop {
+            let written = self.written.load(Ordering::Relaxed);
+            let flushed = self.flushed.load(Ordering::Relaxed);
+            let sync = state.sync_to > flushed;
+            if !(sync || state.write_to > written) {
+                if state.stopping {
+                    return;
+                }
+                self.work.wait(&mut state);
+                continue;
+            }
+            let start = state.start;
+            let taken = std::mem::replace(&mut state.buffer, std::mem::take(&mut spare));
+            let end = start + taken.len() as u64;
+            state.start = end;
+            drop(state);
+
+            let mut result = self.segments.write(start, &taken);
+            if sync && result.is_ok() {
+                result = self.segments.sync(flushed, end);
+                self.flushes.fetch_add(1, Ordering::Relaxed);
+            }
+            spare = taken;
+            spare.clear();
+            if let Err(error) = result {
+                let code =
+                    if error.code() == SqlState::DISK_FULL { error.code() } else { SqlState::IO_ERROR };
+                self.fail(Error::new(code, error.message()));
+                state = self.state.lock();
+                state.pending.clear();
+                self.progress.notify_all();
+                return;
+            }
+            self.written.store(end, Ordering::Release);
+            state = self.state.lock();
+            let mut due = Vec::new();
+            if sync {
+                self.flushed.store(end, Ordering::Release);
+                while state.pending.front().is_some_and(|(lsn, _)| *lsn <= end) {
+                    due.extend(state.pending.pop_front());
+                }
+            }
+            self.progress.notify_all();
+            if !due.is_empty() {
+                drop(state);
+                for (lsn, hook) in due {
+                    hook.durable(Lsn(lsn));
+                }
+                state = self.state.lock();
+            }
+        }
+    }
+}
