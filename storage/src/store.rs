@@ -68,6 +68,7 @@ impl StoreOptions {
 /// Live figures; the counters count from `open`.
 #[derive(Clone, Debug, Default)]
 pub struct StoreStats {
+    pub buffer_hits: u64,
     pub buffer_misses: u64,
     pub pages_written: u64,
     pub pages_allocated: u64,
@@ -229,6 +230,7 @@ impl Store {
         let engine = &self.engine;
         let pool = &engine.pager.pool;
         StoreStats {
+            buffer_hits: pool.hit_count().saturating_sub(pool.miss_count()),
             buffer_misses: pool.miss_count(),
             pages_written: pool.written_count(),
             pages_allocated: engine.pager.space.allocated(),

@@ -52,6 +52,20 @@ pub struct Frame {
     pub(super) usage: AtomicU8,
 }
 
+/// Counted apart by thread, so that counting does not make readers share a cache line.
+#[repr(align(64))]
+#[derive(Default)]
+struct HitCount(AtomicU64);
+
+const HIT_SHARDS: usize = 16;
+
+thread_local! {
+    static HIT_SHARD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % HIT_SHARDS
+    };
+}
+
 pub struct Pool {
     pub(super) file: PageFile,
     pub(super) log: Arc<Log>,
@@ -66,6 +80,7 @@ pub struct Pool {
     pub(super) parked: Mutex<HashMap<PageId, Box<PageVersions>>>,
     /// Pages that may have version tables, in memory or parked.
     versioned: Mutex<HashSet<PageId>>,
+    hits: Box<[HitCount]>,
     pub(super) misses: AtomicU64,
     pub(super) written: AtomicU64,
 }
@@ -83,6 +98,7 @@ impl Pool {
             hand: AtomicUsize::new(0),
             parked: Mutex::new(HashMap::new()),
             versioned: Mutex::new(HashSet::new()),
+            hits: (0..HIT_SHARDS).map(|_| HitCount::default()).collect(),
             misses: AtomicU64::new(0),
             written: AtomicU64::new(0),
         }
@@ -112,6 +128,8 @@ impl Pool {
 
     #[inline]
     fn touch(&self, frame: &Frame, access: Access) {
+        let shard = HIT_SHARD.with(|shard| *shard);
+        self.hits[shard].0.fetch_add(1, Ordering::Relaxed);
         if access == Access::Normal {
             let usage = frame.usage.load(Ordering::Relaxed);
             if usage < USAGE_MOST {
@@ -241,6 +259,11 @@ impl Pool {
             self.forget_versions(id);
         }
         Some(result)
+    }
+
+    /// Page accesses, those included that found the page only after a miss.
+    pub fn hit_count(&self) -> u64 {
+        self.hits.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
     }
 
     pub fn miss_count(&self) -> u64 {
