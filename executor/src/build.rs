@@ -23,7 +23,8 @@ pub fn build(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         each_expr(&node.op, &mut |expr| {
             expr::walk::visit(expr, &mut |expr| {
                 if let Expr::PlanParameter { id, .. } = expr {
-                    let found = plan.sub_plans.iter().position(|p| p.parameters.is_empty() && p.result == *id);
+                    let found =
+                        plan.sub_plans.iter().position(|p| p.parameters.is_empty() && p.result == *id);
                     if let Some(index) = found
                         && !init_plans.contains(&index)
                     {

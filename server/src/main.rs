@@ -1,1 +1,199 @@
-fn main() {}
+//! The `cairn` binary: flags, the log, signals.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use server::config::{Config, Request};
+use server::database::Server;
+use server::scheduler::cores::Cores;
+use server::session::settings::Settings;
+use server::wire::listener::Listener;
+use storage::StoreOptions;
+use tokio::sync::watch;
+use types::{Error, Result};
+
+#[derive(Parser)]
+#[command(
+    name = "cairn",
+    version,
+    about = "An SQL database that any PostgreSQL client can talk to",
+    after_help = "Examples:\n  cairn                                   serve ./cairn-data on 127.0.0.1:5432\n  cairn serve --data /srv/db --listen 127.0.0.1:6000\n  cairn serve -c work_mem=256MB -c shared_buffers=4GB\n  psql -h 127.0.0.1                       connect"
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a data directory, making it if it is missing (the default)
+    Serve(ServeArgs),
+    /// Print the version
+    Version,
+}
+
+#[derive(Args, Default)]
+struct ServeArgs {
+    /// The data directory [default: ./cairn-data] [env: CAIRN_DATA]
+    #[arg(long, value_name = "DIR")]
+    data: Option<std::path::PathBuf>,
+    /// Listen here; may be given several times [default: 127.0.0.1:5432] [env: CAIRN_LISTEN]
+    #[arg(long, value_name = "HOST:PORT|DIR")]
+    listen: Vec<String>,
+    /// Set a setting by its PostgreSQL name; may be given several times [env: CAIRN_<NAME>]
+    #[arg(short = 'c', value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+    /// Read settings from this file [default: cairn.conf in the data directory, if there] [env: CAIRN_CONFIG_FILE]
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<std::path::PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let args = match command_line.command {
+        Some(Command::Version) => {
+            println!("cairn {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Serve(args)) => args,
+        None => command_line.serve,
+    };
+    let filter = tracing_subscriber::filter::LevelFilter::from_level(log_level());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(filter)
+        .init();
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// CAIRN_LOG: error, warn, info (the default), debug, trace.
+fn log_level() -> tracing::Level {
+    std::env::var("CAIRN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO)
+}
+
+fn one_line(error: &Error) -> String {
+    let mut line = format!("cairn: {}", error.message());
+    let fields = error.fields();
+    for (word, text) in [("", &fields.detail), ("in ", &fields.context), ("Hint: ", &fields.hint)] {
+        if let Some(text) = text {
+            line.push_str(&format!(" ({word}{text})"));
+        }
+    }
+    line.replace('\n', " ")
+}
+
+fn serve(args: ServeArgs) -> Result<()> {
+    let request = Request {
+        data: args.data,
+        listen: args.listen,
+        settings: args.settings,
+        config_file: args.config_file,
+    };
+    let config = Config::resolve(&request, std::env::vars().filter(|(name, _)| name != "CAIRN_LOG"))?;
+    let settings = Settings::new(config.assigned.clone())?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::io("could not start the runtime", &error))?;
+    runtime.block_on(async {
+        // The port first: it is what most often is wrong, and nothing has been touched yet.
+        let mut listeners = Vec::new();
+        for address in &config.addresses {
+            listeners.extend(Listener::bind(address).await?);
+        }
+        let is_new = !storage::Store::exists(&config.data);
+        let options = StoreOptions {
+            buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
+            checkpoint_log_bytes: u64::try_from(settings.integer("max_wal_size")).unwrap_or(1 << 19) * 1024,
+            ..StoreOptions::new(&config.data)
+        };
+        let server = Server::open(options, settings, &operating_system_user())?;
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Cores::start(count)
+            .map(Arc::new)
+            .map_err(|error| Error::io("could not start threads", &error))?;
+        let (stop, stopping) = watch::channel(false);
+        announce(&config, &listeners, is_new);
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(listener.run(Arc::clone(&server), Arc::clone(&cores), stopping.clone()));
+        }
+        let signal = wait_for_signal().await?;
+        tracing::info!("{signal}: shutting down");
+        let _ = stop.send(true);
+        while accepting.join_next().await.is_some() {}
+        for session in server.sessions() {
+            session.cancel.cancel();
+        }
+        tokio::task::spawn_blocking(move || {
+            cores.stop();
+            server.store.close()
+        })
+        .await
+        .map_err(|error| Error::internal(format!("shutting down failed: {error}")))??;
+        tracing::info!("the database is shut down");
+        Ok(())
+    })
+}
+
+/// What a user needs to know, in one screen.
+fn announce(config: &Config, listeners: &[Listener], is_new: bool) {
+    let data = config.data.canonicalize().unwrap_or_else(|_| config.data.clone());
+    tracing::info!("cairn {} (speaks PostgreSQL's protocol)", env!("CARGO_PKG_VERSION"));
+    tracing::info!("data: {}{}", data.display(), if is_new { " (new)" } else { "" });
+    for listener in listeners {
+        tracing::info!("listening on {}", listener.describe());
+    }
+    tracing::warn!("every local user is trusted: there is no password check in this release");
+    match listeners.first() {
+        Some(Listener::Tcp(_, address)) if address.port() == 5432 => {
+            tracing::info!("ready; connect with: psql -h {}", address.ip());
+        }
+        Some(Listener::Tcp(_, address)) => {
+            tracing::info!("ready; connect with: psql -h {} -p {}", address.ip(), address.port());
+        }
+        Some(Listener::Unix(_, path)) => {
+            let directory = path.parent().unwrap_or(path);
+            tracing::info!("ready; connect with: psql -h {}", directory.display());
+        }
+        None => {}
+    }
+}
+
+async fn wait_for_signal() -> Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let install =
+        |kind| signal(kind).map_err(|error| Error::io("could not install a signal handler", &error));
+    let mut interrupt = install(SignalKind::interrupt())?;
+    let mut terminate = install(SignalKind::terminate())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+    })
+}
+
+/// Who runs this process: a role and a database of that name are made in a new directory.
+fn operating_system_user() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let by_id = std::fs::read_to_string("/etc/passwd").ok().and_then(|text| {
+        text.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_string())
+        })
+    });
+    by_id.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "postgres".to_string())
+}

@@ -129,8 +129,9 @@ pub fn wait(signal: &Arc<Signal>, reason: WaitReason, deadline: Option<Instant>)
 
 /// Asks this thread's waiter whether the statement should stop (57014).
 pub fn check_interrupt() -> Result<()> {
-    CURRENT.with(|current| match &*current.borrow() {
+    // Not under the borrow: the waiter may run other statements, with their waiters, meanwhile.
+    match current() {
         Some(waiter) => waiter.check_interrupt(),
         None => Ok(()),
-    })
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::datatype::Physical;
+use crate::datatype::{DataType, Physical};
 use crate::datetime::Interval;
 use crate::numeric::Numeric;
 use crate::value::Value;
@@ -436,6 +436,16 @@ impl VectorBuilder {
     pub fn decimal(scale: u16, capacity: usize) -> VectorBuilder {
         let data = Data::Decimal { scale, values: Vec::with_capacity(capacity) };
         VectorBuilder { data, nulls: Validity::all(), len: 0 }
+    }
+
+    /// In the form that values of `data_type` take: scaled integers for `numeric(p,s)` with p ≤ 18.
+    pub fn for_type(data_type: DataType, capacity: usize) -> VectorBuilder {
+        match data_type.numeric_precision_scale() {
+            Some((precision, scale)) if precision <= 18 && (0..=18).contains(&scale) => {
+                VectorBuilder::decimal(u16::try_from(scale).unwrap_or(0), capacity)
+            }
+            _ => VectorBuilder::new(data_type.physical, capacity),
+        }
     }
 
     pub fn len(&self) -> usize {

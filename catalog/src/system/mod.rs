@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use types::{DataType, Result, Value};
 
+pub mod functions;
+
 use crate::catalog::Catalog;
 use crate::object::{RelationId, SchemaId};
 use crate::runtime::Runtime;

@@ -121,4 +121,3 @@ impl RecordSink for Entries {
         Ok(true)
     }
 }
-

@@ -107,9 +107,8 @@ impl Tables {
         if range.next == range.end {
             let transaction = self.store.begin(Default::default());
             transaction.start_statement();
-            let stored = transaction.get(trees::COUNTERS, b"oid", |record| {
-                <[u8; 4]>::try_from(record).map(u32::from_be_bytes)
-            })?;
+            let stored = transaction
+                .get(trees::COUNTERS, b"oid", |record| <[u8; 4]>::try_from(record).map(u32::from_be_bytes))?;
             let next = match &stored {
                 None => ::catalog::FIRST_USER_OID,
                 Some(Ok(next)) => *next,

@@ -20,6 +20,8 @@ mod target;
 mod type_name;
 mod window;
 
+pub use type_name::resolve_type;
+
 use std::collections::BTreeSet;
 
 use ::expr::{Coercer, ColumnId, Expr, SubqueryId};

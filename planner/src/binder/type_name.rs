@@ -52,7 +52,7 @@ impl Binder<'_> {
 }
 
 /// The type a name stands for; types are built in, so that no catalog is needed.
-pub(crate) fn resolve_type(name: &ast::TypeName) -> Result<DataType> {
+pub fn resolve_type(name: &ast::TypeName) -> Result<DataType> {
     if name.setof {
         return Err(Error::new(
             SqlState::INVALID_FUNCTION_DEFINITION,

@@ -1,0 +1,320 @@
+//! What functions, system views and the planner ask of the running server, answered for one statement.
+
+use std::sync::Arc;
+
+use catalog::runtime::{SessionRow, SettingRow};
+use catalog::{Catalog, RelationId, RoleDef, RoleId, Runtime, SchemaId, SystemContext, TreeNumber};
+use expr::Host;
+use parking_lot::Mutex;
+use planner::Statistics;
+use storage::{Store, TreeId};
+use types::{DataType, Error, Result, SqlState, Value};
+
+use crate::database::Server;
+use crate::session::settings::{self, Context, Kind, Settings};
+use crate::session::{Drawn, Session};
+
+/// Size of one page of the store.
+const PAGE_BYTES: u64 = 16 << 10;
+
+/// The session as expressions and system views see it: its values when the statement began.
+pub struct SessionHost {
+    server: Arc<Server>,
+    catalog: Arc<Catalog>,
+    role: Arc<RoleDef>,
+    database: String,
+    settings: Arc<Settings>,
+    /// Settings whose value belongs to the transaction.
+    isolation: &'static str,
+    read_only: bool,
+    search_path: Vec<SchemaId>,
+    drawn: Arc<Mutex<Drawn>>,
+    /// What set_config asked for, to be taken over after the statement.
+    changes: Mutex<Vec<(String, String, bool)>>,
+    process_id: i32,
+    prepared: Vec<Vec<Value>>,
+}
+
+impl SessionHost {
+    pub(crate) fn new(session: &Session, catalog: Arc<Catalog>, search_path: &[String]) -> SessionHost {
+        let search_path = catalog.search_schemas(search_path, &session.role.name);
+        SessionHost {
+            server: Arc::clone(&session.server),
+            role: Arc::clone(&session.role),
+            database: session.handle.database.clone(),
+            settings: Arc::clone(&session.settings),
+            isolation: session.isolation_name(),
+            read_only: session.is_read_only(),
+            search_path,
+            drawn: Arc::clone(&session.drawn),
+            changes: Mutex::default(),
+            process_id: session.handle.process_id,
+            prepared: prepared_rows(session),
+            catalog,
+        }
+    }
+
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    pub fn role(&self) -> &RoleDef {
+        &self.role
+    }
+
+    pub(crate) fn take_changes(&self) -> Vec<(String, String, bool)> {
+        std::mem::take(&mut *self.changes.lock())
+    }
+
+    fn sequence(&self, oid: u32) -> Result<&Arc<catalog::SequenceDef>> {
+        self.catalog.sequence(RelationId(oid)).ok_or_else(|| match self.catalog.relation(RelationId(oid)) {
+            Some(relation) => {
+                Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", relation.name()))
+            }
+            None => Error::new(SqlState::UNDEFINED_TABLE, format!("could not open relation with OID {oid}")),
+        })
+    }
+
+    fn system(&self) -> SystemContext<'_> {
+        SystemContext { catalog: &self.catalog, runtime: self }
+    }
+}
+
+/// Rows of `pg_prepared_statements`.
+fn prepared_rows(session: &Session) -> Vec<Vec<Value>> {
+    let mut rows = Vec::with_capacity(session.prepared.len());
+    for (name, prepared) in &session.prepared {
+        if name.is_empty() {
+            continue;
+        }
+        let text = prepared.statement.as_ref().map_or("", |statement| &*statement.query_text);
+        rows.push(vec![
+            Value::text(name.as_str()),
+            Value::text(text),
+            Value::Int64(prepared.prepare_time),
+            Value::Bool(prepared.from_sql),
+        ]);
+    }
+    rows
+}
+
+impl Host for SessionHost {
+    fn nextval(&self, oid: u32) -> Result<i64> {
+        let value = self.server.tables.sequences().nextval(self.sequence(oid)?)?;
+        let mut drawn = self.drawn.lock();
+        drawn.by_sequence.insert(oid, value);
+        drawn.last = Some(oid);
+        Ok(value)
+    }
+
+    fn currval(&self, oid: u32) -> Result<i64> {
+        let sequence = self.sequence(oid)?;
+        self.drawn.lock().by_sequence.get(&oid).copied().ok_or_else(|| {
+            Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("currval of sequence \"{}\" is not yet defined in this session", sequence.name),
+            )
+        })
+    }
+
+    fn setval(&self, oid: u32, value: i64, is_called: bool) -> Result<i64> {
+        let value = self.server.tables.sequences().setval(self.sequence(oid)?, value, is_called)?;
+        if is_called {
+            self.drawn.lock().by_sequence.insert(oid, value);
+        }
+        Ok(value)
+    }
+
+    fn lastval(&self) -> Result<i64> {
+        let drawn = self.drawn.lock();
+        drawn.last.and_then(|oid| drawn.by_sequence.get(&oid)).copied().ok_or_else(|| {
+            Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "lastval is not yet defined in this session",
+            )
+        })
+    }
+
+    fn current_user(&self) -> String {
+        self.role.name.clone()
+    }
+
+    fn session_user(&self) -> String {
+        self.role.name.clone()
+    }
+
+    fn current_database(&self) -> String {
+        self.database.clone()
+    }
+
+    fn current_schema(&self) -> Option<String> {
+        self.current_schemas(false).into_iter().next()
+    }
+
+    fn current_schemas(&self, implicit: bool) -> Vec<String> {
+        let named = &self.settings.derived().search_path;
+        self.search_path
+            .iter()
+            .filter_map(|id| self.catalog.schema(*id))
+            .filter(|schema| implicit || schema.name != "pg_catalog" || named.contains(&schema.name))
+            .map(|schema| schema.name.clone())
+            .collect()
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        match name.to_ascii_lowercase().as_str() {
+            "transaction_isolation" => Some(self.isolation.to_string()),
+            "transaction_read_only" => Some(if self.read_only { "on" } else { "off" }.to_string()),
+            _ => self.settings.show(name).ok(),
+        }
+    }
+
+    fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        let mut after = (*self.settings).clone();
+        after.set(name, Some(value), local)?;
+        let value = after.show(name)?;
+        self.changes.lock().push((name.to_string(), value.clone(), local));
+        Ok(value)
+    }
+
+    fn call(&self, source: &str, args: &[Value]) -> Result<Value> {
+        match source {
+            "pg_backend_pid" => Ok(Value::Int32(self.process_id)),
+            "pg_postmaster_start_time" => Ok(Value::Int64(self.server.start_time)),
+            "pg_cancel_backend" | "pg_terminate_backend" => {
+                let Some(process_id) = args.first().and_then(Value::as_i64) else { return Ok(Value::Null) };
+                let session = i32::try_from(process_id).ok().and_then(|id| self.server.session(id));
+                let Some(session) = session else { return Ok(Value::Bool(false)) };
+                session.cancel.cancel();
+                if source == "pg_terminate_backend" {
+                    session.terminate.notify_one();
+                }
+                Ok(Value::Bool(true))
+            }
+            _ => catalog::system::functions::call(&self.system(), source, args),
+        }
+    }
+
+    fn value_from_text(&self, text: &str, data_type: DataType) -> Result<Value> {
+        catalog::system::functions::value_from_text(&self.system(), text, data_type)
+    }
+
+    fn value_to_text(&self, value: &Value, data_type: DataType) -> Result<String> {
+        catalog::system::functions::value_to_text(&self.system(), value, data_type)
+    }
+}
+
+impl Runtime for SessionHost {
+    fn settings(&self) -> Vec<SettingRow> {
+        settings::SETTINGS
+            .iter()
+            .map(|setting| {
+                let value = self.setting(setting.name).unwrap_or_default();
+                let (kind, unit, min, max, words) = match setting.kind {
+                    Kind::Bool => ("bool", None, None, None, None),
+                    Kind::Integer { min, max, unit } => {
+                        ("integer", unit.name(), Some(min.to_string()), Some(max.to_string()), None)
+                    }
+                    Kind::Real { min, max } => {
+                        ("real", None, Some(min.to_string()), Some(max.to_string()), None)
+                    }
+                    Kind::Text => ("string", None, None, None, None),
+                    Kind::Word(words) => ("enum", None, None, None, Some(words.to_vec())),
+                };
+                let value = match setting.kind {
+                    Kind::Integer { .. } => self.settings.integer(setting.name).to_string(),
+                    _ => value,
+                };
+                SettingRow {
+                    name: setting.name.to_string(),
+                    setting: value,
+                    unit,
+                    category: setting.category,
+                    description: setting.description,
+                    context: match setting.context {
+                        Context::Internal => "internal",
+                        Context::Postmaster => "postmaster",
+                        Context::Superuser => "superuser",
+                        Context::User => "user",
+                    },
+                    kind,
+                    source: self.settings.source(setting),
+                    min,
+                    max,
+                    enum_values: words,
+                    boot_value: Some(setting.default.to_string()),
+                    reset_value: Some(setting.default.to_string()),
+                }
+            })
+            .collect()
+    }
+
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.server
+            .sessions()
+            .iter()
+            .map(|session| {
+                let activity = session.activity.lock().clone();
+                SessionRow {
+                    pid: session.process_id,
+                    database: session.database.clone(),
+                    user: session.user.clone(),
+                    application_name: activity.application_name,
+                    client_address: session.client_address.map(|address| address.ip().to_string()),
+                    client_port: session.client_address.map(|address| i32::from(address.port())),
+                    backend_start: session.start_time,
+                    transaction_start: activity.transaction_start,
+                    query_start: activity.query_start,
+                    state_change: activity.state_change,
+                    wait_event_type: (activity.state != "active").then(|| "Client".to_string()),
+                    wait_event: (activity.state != "active").then(|| "ClientRead".to_string()),
+                    state: activity.state.to_string(),
+                    query: activity.query,
+                }
+            })
+            .collect()
+    }
+
+    fn session_rows(&self, view: &str) -> Vec<Vec<Value>> {
+        if view == "pg_prepared_statements" { self.prepared.clone() } else { Vec::new() }
+    }
+
+    fn row_count(&self, table: RelationId) -> Option<u64> {
+        let table = self.catalog.table(table)?;
+        Some(self.server.store.tree_records(TreeId(table.tree.0)))
+    }
+
+    fn tree_bytes(&self, tree: TreeNumber) -> u64 {
+        self.server.store.tree_pages(TreeId(tree.0)) * PAGE_BYTES
+    }
+
+    fn current_role(&self) -> RoleId {
+        self.role.id
+    }
+
+    fn search_path(&self) -> Vec<SchemaId> {
+        self.search_path.clone()
+    }
+}
+
+/// The planner's view of sizes: live counts from the store, contents from ANALYZE.
+pub(crate) struct StoreStatistics {
+    pub store: Arc<Store>,
+    pub catalog: Arc<Catalog>,
+}
+
+impl Statistics for StoreStatistics {
+    fn row_count(&self, table: RelationId) -> Option<f64> {
+        let table = self.catalog.table(table)?;
+        Some(self.store.tree_records(TreeId(table.tree.0)) as f64)
+    }
+
+    fn page_count(&self, relation: RelationId) -> Option<f64> {
+        let tree = match self.catalog.relation(relation)? {
+            catalog::Relation::Table(table) => table.tree,
+            catalog::Relation::Index { index, .. } => index.tree,
+            _ => return None,
+        };
+        Some(self.store.tree_pages(TreeId(tree.0)) as f64)
+    }
+}

@@ -1,0 +1,506 @@
+//! BEGIN … COMMIT, savepoints, and the failed state.
+//!
+//! A statement outside a block gets a transaction of its own; several in one simple query share one
+//! until its end, as in PostgreSQL. An error inside a block undoes everything at once (or back to the
+//! last savepoint) and leaves the block failed: 25P02 until ROLLBACK.
+
+use std::sync::Arc;
+
+use catalog::{Catalog, CatalogChange};
+use parser::ast::{IsolationLevel as Level, TransactionKind, TransactionMode, TransactionStmt};
+use storage::{IsolationLevel, Savepoint, Transaction, TransactionOptions};
+use types::{Error, Result, SqlState};
+
+use crate::database::DdlGuard;
+use crate::session::settings::Settings;
+use crate::session::{Client, Session};
+use crate::wire::encode::Severity;
+
+/// Where a session stands between transactions and within one.
+#[derive(Default)]
+pub struct TransactionState {
+    open: Option<Open>,
+    /// BEGIN was said, COMMIT not yet.
+    in_block: bool,
+    failed: bool,
+}
+
+/// A transaction that has begun.
+struct Open {
+    transaction: Option<Arc<Transaction>>,
+    start_time: i64,
+    isolation: IsolationLevel,
+    read_only: bool,
+    /// A statement has run, so the isolation level stands.
+    used: bool,
+    /// The catalog with this transaction's own changes, if it made any.
+    catalog: Option<Arc<Catalog>>,
+    change: CatalogChange,
+    ddl: Option<DdlGuard>,
+    savepoints: Vec<NamedSavepoint>,
+    /// SET is undone by ROLLBACK.
+    settings: Arc<Settings>,
+}
+
+struct NamedSavepoint {
+    name: String,
+    savepoint: Savepoint,
+    catalog: Option<Arc<Catalog>>,
+    change: CatalogChange,
+    settings: Arc<Settings>,
+}
+
+impl TransactionState {
+    pub fn status(&self) -> u8 {
+        match (self.in_block, self.failed) {
+            (true, true) => b'E',
+            (true, false) => b'T',
+            (false, _) => b'I',
+        }
+    }
+
+    pub fn own_catalog(&self) -> Option<Arc<Catalog>> {
+        self.open.as_ref().and_then(|open| open.catalog.clone())
+    }
+
+    pub fn start_time(&self) -> Option<i64> {
+        self.open.as_ref().map(|open| open.start_time)
+    }
+
+    pub fn in_block(&self) -> bool {
+        self.in_block
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
+impl Session {
+    /// 25P02 when the block has failed.
+    pub(crate) fn check_not_failed(&self) -> Result<()> {
+        if self.transaction.failed {
+            return Err(Error::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The running transaction; begins one if there is none.
+    pub(crate) fn current_transaction(&mut self) -> Result<Arc<Transaction>> {
+        if self.transaction.open.is_none() {
+            self.open_transaction(&[])?;
+        }
+        let open = self.transaction.open.as_mut().ok_or_else(|| Error::internal("no transaction is open"))?;
+        open.used = true;
+        open.transaction.clone().ok_or_else(|| Error::internal("the transaction has ended already"))
+    }
+
+    pub(crate) fn transaction_start_time(&self) -> i64 {
+        self.transaction.start_time().unwrap_or_else(crate::now)
+    }
+
+    /// 25006 in a read-only transaction.
+    pub(crate) fn check_writable(&self, command: &str) -> Result<()> {
+        let read_only = match &self.transaction.open {
+            Some(open) => open.read_only,
+            None => self.settings.derived().default_read_only,
+        };
+        if read_only {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("cannot execute {command} in a read-only transaction"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// 25001 inside a transaction block.
+    pub(crate) fn check_outside_block(&self, command: &str) -> Result<()> {
+        if self.transaction.in_block {
+            return Err(Error::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                format!("{command} cannot run inside a transaction block"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn open_transaction(&mut self, modes: &[TransactionMode]) -> Result<()> {
+        let derived = Arc::clone(self.settings.derived());
+        let mut isolation = derived.default_isolation;
+        let mut read_only = derived.default_read_only;
+        apply_modes(modes, &mut isolation, &mut read_only)?;
+        let transaction = self.server.store.begin(TransactionOptions {
+            isolation,
+            lock_timeout: (derived.lock_timeout_ms > 0)
+                .then(|| std::time::Duration::from_millis(derived.lock_timeout_ms)),
+            process_id: self.handle.process_id,
+        });
+        self.transaction.open = Some(Open {
+            transaction: Some(Arc::new(transaction)),
+            start_time: crate::now(),
+            isolation,
+            read_only,
+            used: false,
+            catalog: None,
+            change: CatalogChange::default(),
+            ddl: None,
+            savepoints: Vec::new(),
+            settings: Arc::clone(&self.settings),
+        });
+        Ok(())
+    }
+
+    /// The isolation level, as `transaction_isolation` shows it.
+    pub(crate) fn isolation_name(&self) -> &'static str {
+        let isolation = match &self.transaction.open {
+            Some(open) => open.isolation,
+            None => self.settings.derived().default_isolation,
+        };
+        match isolation {
+            IsolationLevel::ReadCommitted => "read committed",
+            IsolationLevel::RepeatableRead => "repeatable read",
+            IsolationLevel::Serializable => "serializable",
+        }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        match &self.transaction.open {
+            Some(open) => open.read_only,
+            None => self.settings.derived().default_read_only,
+        }
+    }
+
+    /// SET TRANSACTION. 25001 once a query has run.
+    pub(crate) fn set_transaction(&mut self, modes: &[TransactionMode]) -> Result<()> {
+        if self.transaction.open.is_none() {
+            self.open_transaction(&[])?;
+        }
+        let Some(open) = &mut self.transaction.open else { return Ok(()) };
+        let mut isolation = open.isolation;
+        let mut read_only = open.read_only;
+        apply_modes(modes, &mut isolation, &mut read_only)?;
+        if open.used && isolation != open.isolation {
+            return Err(Error::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+            ));
+        }
+        if open.used && open.read_only && !read_only {
+            return Err(Error::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "transaction read-write mode must be set before any query",
+            ));
+        }
+        open.isolation = isolation;
+        open.read_only = read_only;
+        if let Some(transaction) = &open.transaction {
+            transaction.set_isolation(isolation);
+        }
+        Ok(())
+    }
+
+    /// Waits for the right to change the schema and keeps it to the end of the transaction.
+    pub(crate) fn lock_schema(&mut self) -> Result<()> {
+        self.current_transaction()?;
+        let timeout_ms = self.settings.derived().lock_timeout_ms;
+        let timeout = (timeout_ms > 0).then(|| std::time::Duration::from_millis(timeout_ms));
+        let lock = Arc::clone(&self.server.ddl_lock);
+        if let Some(open) = &mut self.transaction.open
+            && open.ddl.is_none()
+        {
+            open.ddl = Some(lock.acquire(timeout)?);
+        }
+        Ok(())
+    }
+
+    /// The transaction's own catalog from now on: what it saw, with `change`.
+    pub(crate) fn apply_change(&mut self, change: CatalogChange) -> Result<()> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let catalog = self.catalog()?.apply(&change);
+        let open = self.transaction.open.as_mut().ok_or_else(|| Error::internal("no transaction is open"))?;
+        open.catalog = Some(Arc::new(catalog));
+        open.change.then(change);
+        Ok(())
+    }
+
+    /// Ends the implicit transaction, if one is open outside a block.
+    pub(crate) fn commit_implicit(&mut self, client: &mut dyn Client) -> Result<()> {
+        if self.transaction.in_block { Ok(()) } else { self.commit(client) }
+    }
+
+    /// Makes everything durable and visible; then nothing is open. An error means it was rolled back
+    /// (or, for 58030, that the outcome is unknown until the next start).
+    fn commit(&mut self, client: &mut dyn Client) -> Result<()> {
+        self.transaction.in_block = false;
+        self.transaction.failed = false;
+        self.close_portals_at_end();
+        let Some(mut open) = self.transaction.open.take() else {
+            self.end_local_settings(client);
+            return Ok(());
+        };
+        let result = match open.transaction.take().map(Arc::try_unwrap) {
+            Some(Ok(transaction)) => transaction.commit(),
+            Some(Err(_)) => Err(Error::internal("the transaction is still in use at commit")),
+            None => Ok(()),
+        };
+        match result {
+            Ok(()) if !open.change.is_empty() => {
+                // The schema lock is still ours, so nobody else has published since we looked.
+                self.server.publish(self.database, &open.change)?;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.settings = open.settings;
+                return Err(error);
+            }
+        }
+        drop(open);
+        self.end_local_settings(client);
+        Ok(())
+    }
+
+    fn end_local_settings(&mut self, client: &mut dyn Client) {
+        let changed = Arc::make_mut(&mut self.settings).end_transaction();
+        for name in changed {
+            if let Ok(value) = self.settings.show(name) {
+                client.parameter_status(name, &value);
+            }
+        }
+    }
+
+    /// Undoes everything; then nothing is open.
+    pub(crate) fn rollback(&mut self, client: &mut dyn Client) -> Result<()> {
+        self.transaction.in_block = false;
+        self.transaction.failed = false;
+        self.undo_all(client)
+    }
+
+    fn undo_all(&mut self, client: &mut dyn Client) -> Result<()> {
+        self.close_portals_at_end();
+        let Some(mut open) = self.transaction.open.take() else {
+            self.end_local_settings(client);
+            return Ok(());
+        };
+        let result = match open.transaction.take().map(Arc::try_unwrap) {
+            Some(Ok(transaction)) => transaction.rollback(),
+            Some(Err(_)) => Err(Error::internal("the transaction is still in use at rollback")),
+            None => Ok(()),
+        };
+        self.restore_settings(Arc::clone(&open.settings), client);
+        drop(open);
+        self.end_local_settings(client);
+        result
+    }
+
+    /// Goes back to `before`, telling the client what it was told otherwise.
+    fn restore_settings(&mut self, before: Arc<Settings>, client: &mut dyn Client) {
+        if Arc::ptr_eq(&self.settings, &before) {
+            return;
+        }
+        let after = std::mem::replace(&mut self.settings, before);
+        for setting in super::settings::SETTINGS.iter().filter(|setting| setting.reported) {
+            if let (Ok(was), Ok(is)) = (after.show(setting.name), self.settings.show(setting.name))
+                && was != is
+            {
+                client.parameter_status(setting.name, &is);
+            }
+        }
+    }
+
+    /// A statement has failed: undoes its transaction, or fails the block.
+    pub(crate) fn fail(&mut self, client: &mut dyn Client) {
+        if !self.transaction.in_block {
+            let undone = self.rollback(client);
+            log_failed_undo(undone);
+            return;
+        }
+        self.transaction.failed = true;
+        self.portals.retain(|_, portal| !portal.is_running());
+        let keep = self.transaction.open.as_ref().is_some_and(|open| !open.savepoints.is_empty());
+        if keep {
+            // A savepoint may still be gone back to; release what came after the last one.
+            let undone = self.undo_to_last_savepoint();
+            log_failed_undo(undone);
+        } else if self.transaction.open.is_some() {
+            let undone = self.undo_all(client);
+            log_failed_undo(undone);
+        }
+    }
+
+    fn undo_to_last_savepoint(&mut self) -> Result<()> {
+        let Some(open) = &mut self.transaction.open else { return Ok(()) };
+        let Some(last) = open.savepoints.last() else { return Ok(()) };
+        open.catalog = last.catalog.clone();
+        open.change = last.change.clone();
+        match &open.transaction {
+            Some(transaction) => transaction.rollback_to(last.savepoint),
+            None => Ok(()),
+        }
+    }
+
+    /// A transaction command; returns its tag.
+    pub(crate) fn transaction_command(
+        &mut self,
+        statement: &TransactionStmt,
+        client: &mut dyn Client,
+    ) -> Result<&'static str> {
+        match &statement.kind {
+            TransactionKind::Begin(modes) => self.begin(modes, client).map(|()| "BEGIN"),
+            TransactionKind::Start(modes) => self.begin(modes, client).map(|()| "START TRANSACTION"),
+            TransactionKind::Commit { chain } => self.end_block(true, *chain, client),
+            TransactionKind::Rollback { chain } => self.end_block(false, *chain, client),
+            TransactionKind::Savepoint(name) => {
+                self.check_in_block("SAVEPOINT")?;
+                let transaction = self.current_transaction()?;
+                let settings = Arc::clone(&self.settings);
+                if let Some(open) = &mut self.transaction.open {
+                    open.savepoints.push(NamedSavepoint {
+                        name: name.clone(),
+                        savepoint: transaction.savepoint(),
+                        catalog: open.catalog.clone(),
+                        change: open.change.clone(),
+                        settings,
+                    });
+                }
+                Ok("SAVEPOINT")
+            }
+            TransactionKind::Release(name) => {
+                self.check_in_block("RELEASE SAVEPOINT")?;
+                let at = self.find_savepoint(name)?;
+                if let Some(open) = &mut self.transaction.open {
+                    open.savepoints.truncate(at);
+                }
+                Ok("RELEASE")
+            }
+            TransactionKind::RollbackTo(name) => {
+                self.check_in_block("ROLLBACK TO SAVEPOINT")?;
+                let at = self.find_savepoint(name)?;
+                self.portals.retain(|_, portal| !portal.is_running());
+                let mut settings = None;
+                if let Some(open) = &mut self.transaction.open {
+                    open.savepoints.truncate(at + 1);
+                    settings = open.savepoints.last().map(|last| Arc::clone(&last.settings));
+                }
+                self.undo_to_last_savepoint()?;
+                if let Some(settings) = settings {
+                    self.restore_settings(settings, client);
+                }
+                self.transaction.failed = false;
+                Ok("ROLLBACK")
+            }
+            TransactionKind::Prepare(_)
+            | TransactionKind::CommitPrepared(_)
+            | TransactionKind::RollbackPrepared(_) => Err(Error::not_supported("two-phase commit")
+                .with_hint("Use COMMIT; prepared transactions are not kept.")
+                .at(statement.span)),
+        }
+    }
+
+    fn begin(&mut self, modes: &[TransactionMode], client: &mut dyn Client) -> Result<()> {
+        if self.transaction.in_block {
+            let warning =
+                Error::new(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+            self.send_notice(client, Severity::Warning, &warning);
+            return if modes.is_empty() { Ok(()) } else { self.set_transaction(modes) };
+        }
+        if self.transaction.open.is_none() {
+            self.open_transaction(modes)?;
+        } else {
+            // Statements of the same query string came before: they become part of the block.
+            self.set_transaction(modes)?;
+        }
+        self.transaction.in_block = true;
+        Ok(())
+    }
+
+    fn end_block(&mut self, commit: bool, chain: bool, client: &mut dyn Client) -> Result<&'static str> {
+        if !self.transaction.in_block {
+            if chain {
+                let command = if commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                return Err(Error::new(
+                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                    format!("{command} can only be used in transaction blocks"),
+                ));
+            }
+            let warning =
+                Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+            self.send_notice(client, Severity::Warning, &warning);
+        }
+        let modes = self.transaction.open.as_ref().map(|open| (open.isolation, open.read_only));
+        let tag = if commit && !self.transaction.failed {
+            self.commit(client)?;
+            "COMMIT"
+        } else {
+            self.rollback(client)?;
+            "ROLLBACK"
+        };
+        if chain {
+            self.open_transaction(&[])?;
+            self.transaction.in_block = true;
+            if let (Some(open), Some((isolation, read_only))) = (&mut self.transaction.open, modes) {
+                open.isolation = isolation;
+                open.read_only = read_only;
+                if let Some(transaction) = &open.transaction {
+                    transaction.set_isolation(isolation);
+                }
+            }
+        }
+        Ok(tag)
+    }
+
+    fn check_in_block(&self, command: &str) -> Result<()> {
+        if self.transaction.in_block {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            format!("{command} can only be used in transaction blocks"),
+        ))
+    }
+
+    fn find_savepoint(&self, name: &str) -> Result<usize> {
+        let open = self.transaction.open.as_ref();
+        open.and_then(|open| open.savepoints.iter().rposition(|savepoint| savepoint.name == name)).ok_or_else(
+            || {
+                Error::new(
+                    SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+                    format!("savepoint \"{name}\" does not exist"),
+                )
+            },
+        )
+    }
+}
+
+fn apply_modes(
+    modes: &[TransactionMode],
+    isolation: &mut IsolationLevel,
+    read_only: &mut bool,
+) -> Result<()> {
+    for mode in modes {
+        match mode {
+            TransactionMode::Isolation(Level::ReadUncommitted | Level::ReadCommitted) => {
+                *isolation = IsolationLevel::ReadCommitted;
+            }
+            TransactionMode::Isolation(Level::RepeatableRead) => *isolation = IsolationLevel::RepeatableRead,
+            TransactionMode::Isolation(Level::Serializable) => {
+                *isolation = super::settings::isolation_level("serializable")?;
+            }
+            TransactionMode::ReadOnly(value) => *read_only = *value,
+            // It only matters to SERIALIZABLE READ ONLY transactions, which are refused above.
+            TransactionMode::Deferrable(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn log_failed_undo(undone: Result<()>) {
+    if let Err(error) = undone {
+        tracing::error!("rolling back failed; the next start will finish it: {error:?}");
+    }
+}
