@@ -10,6 +10,7 @@ use planner::physical::plan::{Node, Op};
 use types::{Batch, Result};
 
 use crate::context::ExecContext;
+use crate::dml;
 use crate::instrument::Instrument;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops;
@@ -84,6 +85,9 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         Op::CteScan { .. } => Box::new(ops::cte::CteScan::new(node)),
         Op::RecursiveUnion { .. } => Box::new(ops::recursive_union::RecursiveUnion::new(node, cx)?),
         Op::WorkTableScan { .. } => Box::new(ops::cte::WorkTableScan::new(node)),
+        Op::Insert(op) => Box::new(dml::insert::Insert::new(node, build(&op.input, cx)?, cx)?),
+        Op::Update(op) => Box::new(dml::update::Update::new(node, build(&op.input, cx)?, cx)?),
+        Op::Delete(op) => Box::new(dml::delete::Delete::new(node, build(&op.input, cx)?, cx)?),
         other => return Err(types::Error::internal(format!("no operator yet for {other:?}"))),
     })
 }

@@ -9,6 +9,7 @@ pub mod memory;
 
 pub mod build;
 pub mod operator;
+pub mod row_buffer;
 
 pub mod ops;
 

@@ -1,5 +1,12 @@
 //! INSERT, UPDATE, DELETE and COPY: rows changed with their index entries and constraints.
 
+pub mod constraint;
+pub mod foreign_key;
+
+pub mod delete;
+pub mod insert;
+pub mod update;
+
 pub mod copy;
 
 use types::{Error, SqlState};

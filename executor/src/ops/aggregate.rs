@@ -20,9 +20,9 @@ use crate::context::ExecContext;
 use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::group_table::{GroupTable, NO_GROUP};
-use crate::ops::rows::RowBuffer;
-use crate::ops::sort::EncodedKeys;
+use crate::row_buffer::RowBuffer;
 use crate::spill::{RunReader, RunWriter};
+use crate::table::keys::EncodedKeys;
 
 /// Partitions a spilling aggregate or join cuts its rows into.
 pub(crate) const PARTITIONS: usize = 16;

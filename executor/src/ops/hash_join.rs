@@ -20,7 +20,7 @@ use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::aggregate::{MAX_LEVEL, PARTITIONS, partition_of};
 use crate::ops::group_table::{GroupTable, NO_GROUP};
-use crate::ops::rows::RowBuffer;
+use crate::row_buffer::RowBuffer;
 use crate::ops::sub_plan::more_than_one_row;
 use crate::spill::{RunReader, RunWriter};
 

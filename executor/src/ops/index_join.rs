@@ -13,10 +13,9 @@ use types::{Batch, DataType, Error, Result, Vector};
 use crate::context::ExecContext;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::hash_join::{inputs_read, null_row, pair};
-use crate::ops::index_scan::fetch_rows;
-use crate::ops::rows::RowBuffer;
+use crate::row_buffer::RowBuffer;
 use crate::table::layout::{IndexLayout, TableLayout};
-use crate::table::scan::RowReader;
+use crate::table::scan::{RowReader, fetch_rows};
 
 pub struct IndexJoin {
     node: Arc<Node>,

@@ -1,7 +1,6 @@
 //! The operators, one kind per file.
 
 pub mod group_table;
-pub mod rows;
 pub mod sub_plan;
 
 pub mod index_scan;

@@ -14,7 +14,7 @@ use crate::context::ExecContext;
 use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::hash_join::{bools, inputs_read, null_row, pair};
-use crate::ops::rows::RowBuffer;
+use crate::row_buffer::RowBuffer;
 use crate::ops::sub_plan::more_than_one_row;
 
 pub struct NestedLoop {

@@ -14,7 +14,7 @@ use types::{ArrayValue, Batch, DataType, Error, Result, SqlState, Value, Vector,
 
 use crate::build::build;
 use crate::context::ExecContext;
-use crate::ops::rows::RowBuffer;
+use crate::row_buffer::RowBuffer;
 
 /// Distinct outer values whose result is remembered.
 const MAX_MEMO: usize = 50_000;

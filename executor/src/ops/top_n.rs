@@ -13,8 +13,9 @@ use crate::context::ExecContext;
 use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::limit::row_count;
-use crate::ops::rows::RowBuffer;
-use crate::ops::sort::{EncodedKeys, key_layout};
+use crate::row_buffer::RowBuffer;
+use crate::ops::sort::key_layout;
+use crate::table::keys::EncodedKeys;
 
 pub struct TopN {
     node: Arc<Node>,

@@ -1,8 +1,12 @@
 //! Tables as the store holds them: layouts, rows with their index entries, scans, counters, the catalog.
 
-pub mod catalog;
+pub mod keys;
 pub mod layout;
+
+pub mod row;
 pub mod scan;
+
+pub mod catalog;
 pub mod sequence;
 
 use std::collections::HashMap;

@@ -15,6 +15,7 @@ use types::row::{Comparison as RowComparison, ColumnTest, RowDecoder, RowLayout,
 use types::{Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder};
 
 use crate::context::ExecContext;
+use crate::table::layout::TableLayout;
 
 /// How to decode the records of one scan.
 #[derive(Debug)]
@@ -123,6 +124,42 @@ impl RecordSink for BatchSink<'_> {
         self.len += 1;
         Ok(self.len < self.limit)
     }
+}
+
+/// Reads the rows of `row_keys`, in that order, and says which key each row of the batch is of.
+/// Keys without a visible row, and rows that fail the reader's predicates, are left out.
+pub fn fetch_rows(
+    table: &TableLayout,
+    reader: &RowReader,
+    row_keys: &[Vec<u8>],
+    cx: &ExecContext,
+) -> Result<(Batch, Vec<u32>)> {
+    let environment = cx.environment();
+    // Neighbouring keys share pages: read in key order, then put the rows back in theirs.
+    let mut order: Vec<u32> = (0..row_keys.len() as u32).collect();
+    let sorted = row_keys.is_sorted();
+    if !sorted {
+        order.sort_unstable_by(|&a, &b| row_keys[a as usize].cmp(&row_keys[b as usize]));
+    }
+    let keys: Vec<&[u8]> = order.iter().map(|&i| row_keys[i as usize].as_slice()).collect();
+    let mut sink = reader.sink(usize::MAX, &environment.cancel);
+    let mut found: Vec<u32> = Vec::with_capacity(row_keys.len());
+    environment.transaction.multi_get(table.tree, &keys, |position, record| {
+        let before = sink.len();
+        sink.record(keys[position], record)?;
+        if sink.len() > before {
+            found.push(order[position]);
+        }
+        Ok(())
+    })?;
+    let batch = sink.finish();
+    if sorted || found.is_sorted() {
+        return Ok((batch, found));
+    }
+    let mut back: Vec<u32> = (0..found.len() as u32).collect();
+    back.sort_by_key(|&row| found[row as usize]);
+    found.sort_unstable();
+    Ok((batch.gather(&back), found))
 }
 
 /// The same sink for scans that do not need the key.
@@ -349,7 +386,7 @@ fn tree_range(range: &PlanRange, layout: &KeyLayout, cx: &ExecContext) -> Result
         }));
     }
     let column = next.ok_or_else(|| Error::internal("a key range bounds a column beyond its key"))?;
-    let mut bound = |limit: &Option<(Expr, bool)>| -> Result<Option<Option<(Vec<u8>, bool)>>> {
+    let bound = |limit: &Option<(Expr, bool)>| -> Result<Option<Option<(Vec<u8>, bool)>>> {
         let Some((expr, inclusive)) = limit else { return Ok(Some(None)) };
         let value = cx.eval_constant(expr)?;
         if value.is_null() {
