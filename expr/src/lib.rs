@@ -13,7 +13,6 @@ pub mod registry;
 
 pub mod cast;
 pub mod coerce;
-pub mod display;
 pub mod eval;
 
 pub mod aggregate;
@@ -22,17 +21,15 @@ pub mod window;
 
 mod scalar;
 
-pub use scalar::string::{quote_identifier, quote_literal};
-
 pub use aggregate::{Accumulator, AggregateCall, SortKey};
 pub use coerce::{Coercer, Resolution, ResolvedCall};
 pub use context::{EvalContext, Host, NoHost, SubqueryRunner};
-pub use display::{Names, NoNames};
 pub use eval::{eval, eval_constant, eval_predicate};
 pub use expr::{
     BoolTest, CallForm, ColumnId, Expr, Location, PlanParameterId, Subquery, SubqueryId, SubqueryKind,
 };
 pub use function::{Comparison, Function, FunctionKind, Operator, Volatility};
+pub use print::{Names, print, quote_identifier, quote_literal};
 pub use registry::{CastContext, registry};
 pub use table::TableFunctionCall;
 pub use window::{Frame, WindowArgs, WindowCall};

@@ -6,7 +6,11 @@
 
 use types::{DataType, TextContext, Value};
 
+use crate::aggregate::{AggregateCall, SortKey};
 use crate::expr::{BoolTest, CallForm, Expr};
+use crate::function::Function;
+use crate::table::TableFunctionCall;
+use crate::window::WindowCall;
 
 /// Names what only the caller knows: [`Expr::Column`], [`Expr::Input`], [`Expr::PlanParameter`],
 /// [`Expr::Subquery`].
@@ -22,9 +26,42 @@ impl<F: Fn(&Expr) -> String> Names for F {
 
 /// `expr` as SQL.
 pub fn print(expr: &Expr, names: &dyn Names) -> String {
-    let mut printer = Printer { names, text: TextContext::default(), out: String::new() };
-    printer.expr(expr);
+    let mut printer = Printer::new(names);
+    printer.plain(expr);
     printer.out
+}
+
+/// `sum(DISTINCT x ORDER BY y) FILTER (WHERE z)`.
+pub fn print_aggregate(call: &AggregateCall, names: &dyn Names) -> String {
+    let mut printer = Printer::new(names);
+    printer.aggregate(call.function, &call.args, call.distinct, &call.order_by, call.filter.as_ref());
+    printer.out
+}
+
+/// The call, without its OVER clause.
+pub fn print_window(call: &WindowCall, names: &dyn Names) -> String {
+    let mut printer = Printer::new(names);
+    printer.aggregate(call.function, &call.args, call.distinct, &call.order_by, call.filter.as_ref());
+    printer.out
+}
+
+/// `generate_series(1, 10)`.
+pub fn print_table_function(call: &TableFunctionCall, names: &dyn Names) -> String {
+    let mut printer = Printer::new(names);
+    printer.named(&quote_identifier(call.function.name), &call.args);
+    printer.out
+}
+
+/// `x DESC NULLS LAST`: what is the default stays unsaid.
+pub fn print_sort_key(key: &SortKey, names: &dyn Names) -> String {
+    let mut printer = Printer::new(names);
+    printer.sort_key(key);
+    printer.out
+}
+
+/// A type as casts write it: char without a length is `bpchar`.
+fn type_name(data_type: DataType) -> String {
+    if data_type == DataType::BPCHAR { "bpchar".to_string() } else { data_type.sql_name() }
 }
 
 /// A name as SQL reads it back: in double quotes unless it is a plain lower-case word.
@@ -47,22 +84,157 @@ pub fn quote_literal(text: &str) -> String {
 /// PostgreSQL's key words other than the unreserved ones.
 fn is_reserved(word: &str) -> bool {
     const WORDS: &[&str] = &[
-        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between",
-        "bigint", "binary", "bit", "boolean", "both", "case", "cast", "char", "character", "check", "coalesce",
-        "collate", "collation", "column", "concurrently", "constraint", "create", "cross", "current_catalog",
-        "current_date", "current_role", "current_schema", "current_time", "current_timestamp", "current_user",
-        "dec", "decimal", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "exists",
-        "extract", "false", "fetch", "float", "for", "foreign", "freeze", "from", "full", "grant", "greatest",
-        "group", "grouping", "having", "ilike", "in", "initially", "inner", "inout", "int", "integer", "intersect",
-        "interval", "into", "is", "isnull", "join", "lateral", "leading", "least", "left", "like", "limit",
-        "localtime", "localtimestamp", "national", "natural", "nchar", "none", "normalize", "not", "notnull",
-        "null", "nullif", "numeric", "offset", "on", "only", "or", "order", "out", "outer", "overlaps", "overlay",
-        "placing", "position", "precision", "primary", "real", "references", "returning", "right", "row", "select",
-        "session_user", "setof", "similar", "smallint", "some", "substring", "symmetric", "table", "tablesample",
-        "then", "time", "timestamp", "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using",
-        "values", "varchar", "variadic", "verbose", "when", "where", "window", "with", "xmlattributes",
-        "xmlconcat", "xmlelement", "xmlexists", "xmlforest", "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot",
-        "xmlserialize", "xmltable",
+        "all",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "between",
+        "bigint",
+        "binary",
+        "bit",
+        "boolean",
+        "both",
+        "case",
+        "cast",
+        "char",
+        "character",
+        "check",
+        "coalesce",
+        "collate",
+        "collation",
+        "column",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "dec",
+        "decimal",
+        "default",
+        "deferrable",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "extract",
+        "false",
+        "fetch",
+        "float",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "greatest",
+        "group",
+        "grouping",
+        "having",
+        "ilike",
+        "in",
+        "initially",
+        "inner",
+        "inout",
+        "int",
+        "integer",
+        "intersect",
+        "interval",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "least",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "national",
+        "natural",
+        "nchar",
+        "none",
+        "normalize",
+        "not",
+        "notnull",
+        "null",
+        "nullif",
+        "numeric",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "out",
+        "outer",
+        "overlaps",
+        "overlay",
+        "placing",
+        "position",
+        "precision",
+        "primary",
+        "real",
+        "references",
+        "returning",
+        "right",
+        "row",
+        "select",
+        "session_user",
+        "setof",
+        "similar",
+        "smallint",
+        "some",
+        "substring",
+        "symmetric",
+        "table",
+        "tablesample",
+        "then",
+        "time",
+        "timestamp",
+        "to",
+        "trailing",
+        "treat",
+        "trim",
+        "true",
+        "union",
+        "unique",
+        "user",
+        "using",
+        "values",
+        "varchar",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+        "xmlattributes",
+        "xmlconcat",
+        "xmlelement",
+        "xmlexists",
+        "xmlforest",
+        "xmlnamespaces",
+        "xmlparse",
+        "xmlpi",
+        "xmlroot",
+        "xmlserialize",
+        "xmltable",
     ];
     WORDS.binary_search(&word).is_ok()
 }
@@ -73,7 +245,47 @@ struct Printer<'n> {
     out: String,
 }
 
-impl Printer<'_> {
+impl<'n> Printer<'n> {
+    fn new(names: &'n dyn Names) -> Printer<'n> {
+        Printer { names, text: TextContext::default(), out: String::new() }
+    }
+
+    fn aggregate(
+        &mut self,
+        function: &Function,
+        args: &[Expr],
+        distinct: bool,
+        order_by: &[SortKey],
+        filter: Option<&Expr>,
+    ) {
+        self.push(&quote_identifier(function.name));
+        self.push(if distinct { "(DISTINCT " } else { "(" });
+        if args.is_empty() && function.is_aggregate() {
+            self.push("*");
+        }
+        self.list(args, ", ");
+        for (position, key) in order_by.iter().enumerate() {
+            self.push(if position == 0 { " ORDER BY " } else { ", " });
+            self.sort_key(key);
+        }
+        self.push(")");
+        if let Some(filter) = filter {
+            self.push(" FILTER (WHERE ");
+            self.plain(filter);
+            self.push(")");
+        }
+    }
+
+    fn sort_key(&mut self, key: &SortKey) {
+        self.plain(&key.expr);
+        self.push(if key.descending { " DESC" } else { "" });
+        match (key.descending, key.nulls_first) {
+            (false, true) => self.push(" NULLS FIRST"),
+            (true, false) => self.push(" NULLS LAST"),
+            _ => {}
+        }
+    }
+
     fn push(&mut self, text: &str) {
         self.out.push_str(text);
     }
@@ -87,7 +299,17 @@ impl Printer<'_> {
         }
     }
 
+    /// Below operators and functions, where implicit casts show.
     fn expr(&mut self, expr: &Expr) {
+        self.node(expr, true);
+    }
+
+    /// Where they do not.
+    fn plain(&mut self, expr: &Expr) {
+        self.node(expr, false);
+    }
+
+    fn node(&mut self, expr: &Expr, show_implicit: bool) {
         match expr {
             Expr::Column { .. } | Expr::Input { .. } | Expr::PlanParameter { .. } => {
                 let name = self.names.name(expr);
@@ -103,13 +325,13 @@ impl Printer<'_> {
             Expr::Literal { value, data_type, .. } => self.literal(value, *data_type, true),
             Expr::Parameter { index, .. } => self.push(&format!("${}", index + 1)),
             Expr::Call { args, data_type, form, function, .. } => {
-                self.call(function.name, args, *data_type, *form);
+                self.call(function.name, args, *data_type, *form, show_implicit);
             }
             Expr::And(args) => self.chain(args, " AND "),
             Expr::Or(args) => self.chain(args, " OR "),
             Expr::Not(arg) => {
                 self.push("(NOT ");
-                self.expr(arg);
+                self.plain(arg);
                 self.push(")");
             }
             Expr::IsNull { arg, negated } => {
@@ -137,7 +359,7 @@ impl Printer<'_> {
                 self.push("CASE");
                 for (condition, result) in branches {
                     self.push(" WHEN ");
-                    self.expr(condition);
+                    self.plain(condition);
                     self.push(" THEN ");
                     self.expr(result);
                 }
@@ -156,7 +378,9 @@ impl Printer<'_> {
                 self.expr(right);
                 self.push(")");
             }
-            Expr::MinMax { args, greatest, .. } => self.named(if *greatest { "GREATEST" } else { "LEAST" }, args),
+            Expr::MinMax { args, greatest, .. } => {
+                self.named(if *greatest { "GREATEST" } else { "LEAST" }, args)
+            }
             Expr::InList { arg, list, negated, operator } => {
                 self.push("(");
                 self.expr(arg);
@@ -176,7 +400,7 @@ impl Printer<'_> {
                 self.list(elements, ", ");
                 self.push("]");
                 if elements.is_empty() {
-                    self.push(&format!("::{}", data_type.sql_name()));
+                    self.push(&format!("::{}", type_name(*data_type)));
                 }
             }
             Expr::Row { fields, .. } => self.named("ROW", fields),
@@ -206,8 +430,8 @@ impl Printer<'_> {
             Expr::Relabel { arg, data_type, implicit }
             | Expr::IoCast { arg, data_type, implicit, .. }
             | Expr::ArrayCast { arg, data_type, implicit, .. } => {
-                if *implicit {
-                    self.expr(arg);
+                if *implicit && !show_implicit {
+                    self.plain(arg);
                 } else {
                     self.cast(arg, *data_type);
                 }
@@ -218,7 +442,12 @@ impl Printer<'_> {
 
     fn chain(&mut self, args: &[Expr], word: &str) {
         self.push("(");
-        self.list(args, word);
+        for (position, arg) in args.iter().enumerate() {
+            if position > 0 {
+                self.push(word);
+            }
+            self.plain(arg);
+        }
         self.push(")");
     }
 
@@ -247,7 +476,14 @@ impl Printer<'_> {
         }
     }
 
-    fn call(&mut self, name: &'static str, args: &[Expr], data_type: DataType, form: CallForm) {
+    fn call(
+        &mut self,
+        name: &'static str,
+        args: &[Expr],
+        data_type: DataType,
+        form: CallForm,
+        show_implicit: bool,
+    ) {
         match (form, args) {
             (CallForm::Operator(operator), [left, right]) => {
                 self.push("(");
@@ -261,8 +497,8 @@ impl Printer<'_> {
                 self.expr(arg);
                 self.push(")");
             }
-            (CallForm::ImplicitCast, [arg, ..]) => self.expr(arg),
-            (CallForm::ExplicitCast, [arg, ..]) => self.cast(arg, data_type),
+            (CallForm::ImplicitCast, [arg, ..]) if !show_implicit => self.plain(arg),
+            (CallForm::ExplicitCast | CallForm::ImplicitCast, [arg, ..]) => self.cast(arg, data_type),
             (CallForm::SqlSyntax, _) => self.sql_syntax(name, args),
             _ => self.named(&quote_identifier(name), args),
         }
@@ -384,11 +620,11 @@ impl Printer<'_> {
             }
             _ => {
                 self.push("(");
-                self.expr(arg);
+                self.plain(arg);
                 self.push(")");
             }
         }
-        self.push(&format!("::{}", to.sql_name()));
+        self.push(&format!("::{}", type_name(to)));
     }
 
     /// The right side of IN as PostgreSQL shows it: one array literal if all are constants.
@@ -412,7 +648,7 @@ impl Printer<'_> {
         if value.is_null() {
             self.push("NULL");
             if label && data_type.oid != DataType::UNKNOWN.oid {
-                self.push(&format!("::{}", data_type.sql_name()));
+                self.push(&format!("::{}", type_name(data_type)));
             }
             return;
         }
@@ -446,7 +682,7 @@ impl Printer<'_> {
             }
         }
         if label && needs_label {
-            self.push(&format!("::{}", data_type.sql_name()));
+            self.push(&format!("::{}", type_name(data_type)));
         }
     }
 }
@@ -484,6 +720,13 @@ mod tests {
         assert_eq!(print(&other, &names), "(c1 = '-1'::integer)");
         let both = Expr::And(vec![equal, Expr::IsNull { arg: Box::new(a), negated: true }]);
         assert_eq!(print(&both, &names), "((c1 = 1) AND (c1 IS NOT NULL))");
+        // An implicit cast shows below an operator, not on its own.
+        let name = Expr::column(ColumnId(2), DataType::VARCHAR);
+        let text = Expr::Relabel { arg: Box::new(name), data_type: DataType::TEXT, implicit: true };
+        assert_eq!(print(&text, &names), "c2");
+        let alike =
+            Expr::equality(text, Expr::literal(Value::text("x"), DataType::TEXT)).expect("text has =");
+        assert_eq!(print(&alike, &names), "((c2)::text = 'x'::text)");
         assert_eq!(print(&Expr::null(DataType::DATE), &names), "NULL::date");
         assert_eq!(print(&Expr::literal(Value::text("x"), DataType::TEXT), &names), "'x'::text");
     }
