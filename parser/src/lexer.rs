@@ -549,8 +549,7 @@ mod tests {
                 Tok::Keyword(_) => text[t.start as usize..t.end as usize].to_uppercase(),
                 Tok::End => "$".into(),
                 Tok::Bad => "!".into(),
-                tok => format!("{tok:?}:{}", &text[t.start as usize..t.end as usize])
-                    .replace(|c: char| c == '\n', "\\n"),
+                tok => format!("{tok:?}:{}", &text[t.start as usize..t.end as usize]).replace('\n', "\\n"),
             })
             .collect();
         out.extend(tokens.error.map(|e| e.message().to_string()));

@@ -137,7 +137,7 @@ impl Parser<'_> {
         let relation = self.target_relation()?;
         self.expect(K::Set)?;
         let set = self.set_clauses()?;
-        let from = if self.eat(K::From) { self.from_list()? } else { Vec::new() };
+        let from = if self.eat(K::From) { self.table_list()? } else { Vec::new() };
         let where_ = self.where_or_current()?;
         let returning = self.opt_returning()?;
         Ok(Node::Update(Box::new(UpdateStmt { with, relation, set, from, where_, returning, span })))
@@ -147,7 +147,7 @@ impl Parser<'_> {
         let span = start(&with, self.bump().span());
         self.expect(K::From)?;
         let relation = self.target_relation()?;
-        let using = if self.eat(K::Using) { self.from_list()? } else { Vec::new() };
+        let using = if self.eat(K::Using) { self.table_list()? } else { Vec::new() };
         let where_ = self.where_or_current()?;
         let returning = self.opt_returning()?;
         Ok(Node::Delete(Box::new(DeleteStmt { with, relation, using, where_, returning, span })))

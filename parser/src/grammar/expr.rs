@@ -125,6 +125,7 @@ impl Parser<'_> {
                 K::Or => power::OR,
                 K::And => power::AND,
                 K::Isnull | K::Notnull => power::IS,
+                K::Similar if !self.is_at(1, K::To) => return None,
                 K::Like | K::Ilike | K::Similar | K::In | K::Between => power::LIKE,
                 K::Not if self.is_negatable_at(1) => power::LIKE,
                 K::Overlaps => power::LIKE,
@@ -402,7 +403,8 @@ impl Parser<'_> {
             match self.paren()? {
                 Paren::Row(fields) => fields,
                 _ => {
-                    return self.refuse("wrong number of parameters on right side of OVERLAPS expression", at);
+                    return self
+                        .refuse("wrong number of parameters on right side of OVERLAPS expression", at);
                 }
             }
         };
@@ -601,7 +603,12 @@ impl Parser<'_> {
                 let type_name = self.const_type_name()?;
                 self.typed_constant(type_name)
             }
-            _ if self.is_special_function() => self.special_function(),
+            _ if self.is_special_function() => {
+                let outer = self.enter()?;
+                let expr = self.special_function()?;
+                self.leave(outer);
+                Ok(expr)
+            }
             _ => match keyword.category() {
                 Category::Reserved => self.fail(),
                 _ => self.name_primary(),
@@ -752,6 +759,13 @@ impl Parser<'_> {
 
     /// `f(…)`, or `f(…) 'literal'`, which is a constant of a type with modifiers.
     fn function_or_constant(&mut self, name: Vec<String>, span: Span) -> Result<Expr> {
+        let outer = self.enter()?;
+        let expr = self.function_or_constant_body(name, span)?;
+        self.leave(outer);
+        Ok(expr)
+    }
+
+    fn function_or_constant_body(&mut self, name: Vec<String>, span: Span) -> Result<Expr> {
         let call = self.function_call(name, span)?;
         if !Self::tok_is_string(self.peek()) || call.star || call.distinct || call.variadic {
             return self.function_suffix(call);

@@ -17,7 +17,7 @@ enum Paren {
 }
 
 impl Parser<'_> {
-    pub(super) fn from_list(&mut self) -> Result<Vec<TableRef>> {
+    pub(super) fn table_list(&mut self) -> Result<Vec<TableRef>> {
         self.list(Self::table_ref)
     }
 
@@ -153,7 +153,9 @@ impl Parser<'_> {
     fn table_paren(&mut self) -> Result<Paren> {
         self.expect_char(b'(')?;
         let outer = self.enter()?;
+        let inner = self.enter()?;
         let paren = self.table_paren_body()?;
+        self.leave(inner);
         self.leave(outer);
         Ok(paren)
     }

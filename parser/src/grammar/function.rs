@@ -174,7 +174,9 @@ impl Parser<'_> {
                 // TREAT(a AS t) calls the function named like the type, as PostgreSQL does.
                 let (arg, type_name) = self.cast_body()?;
                 let name = type_name.names.last().cloned().unwrap_or_default();
-                self.suffixed(system_call(&name, vec![positional(arg)], span))
+                let mut call = plain_call(vec!["pg_catalog".into(), name], span);
+                call.args.push(positional(arg));
+                self.function_suffix(call)
             }
             K::Extract => self.extract(span),
             K::Position => {

@@ -39,11 +39,17 @@ pub(crate) struct Parser<'t> {
     depth: u32,
     /// The height of the highest tree finished since the enclosing production began.
     height: u32,
+    /// The last phrase that began to match: where, and the token that did not fit.
+    partial: (usize, usize),
     /// The depth at which SELECT … INTO may stand; 0 for nowhere.
     into_depth: u32,
     /// What it named.
     into: Option<(RangeVar, Persistence)>,
 }
+
+/// What a production that contains itself costs of [`crate::MAX_DEPTH`]. It takes stack here and in every later walk;
+/// a link of a left-deep chain takes it only later, and costs 1.
+const NEST: u32 = 2;
 
 const END: Token = Token { tok: Tok::End, start: u32::MAX, end: u32::MAX };
 
@@ -56,6 +62,7 @@ impl<'t> Parser<'t> {
             lexical_error: tokens.error,
             depth: 0,
             height: 0,
+            partial: (usize::MAX, 0),
             into_depth: 0,
             into: None,
         }
@@ -121,11 +128,15 @@ impl<'t> Parser<'t> {
 
     /// Takes all of `keywords` if all of them come next.
     fn eat_all(&mut self, keywords: &[Keyword]) -> bool {
-        let found = keywords.iter().enumerate().all(|(ahead, keyword)| self.is_at(ahead, *keyword));
-        if found {
-            self.at += keywords.len();
+        let matched = keywords.iter().enumerate().take_while(|(ahead, k)| self.is_at(*ahead, **k)).count();
+        if matched == keywords.len() {
+            self.at += matched;
+            return true;
         }
-        found
+        if matched > 0 {
+            self.partial = (self.at, self.at + matched);
+        }
+        false
     }
 
     fn eat_char(&mut self, byte: u8) -> bool {
@@ -163,9 +174,13 @@ impl<'t> Parser<'t> {
 
     // ---- errors -------------------------------------------------------------------------------
 
-    /// The error for the next token: it cannot stand here.
+    /// The error for the next token: it cannot stand here. If the first words of a phrase were there
+    /// ([`Parser::eat_all`]), the token that broke the phrase is at fault, as for a parser that had taken them.
     fn unexpected(&self) -> Error {
-        self.unexpected_at(0)
+        match self.partial {
+            (from, reached) if from == self.at => self.unexpected_at(reached - from),
+            _ => self.unexpected_at(0),
+        }
     }
 
     fn unexpected_at(&self, ahead: usize) -> Error {
@@ -205,17 +220,17 @@ impl<'t> Parser<'t> {
 
     /// Opens a production that may contain itself. 54001 beyond [`crate::MAX_DEPTH`].
     fn enter(&mut self) -> Result<u32> {
-        self.depth += 1;
+        self.depth += NEST;
         if self.depth > crate::MAX_DEPTH {
             return Err(too_deep(self.span()));
         }
         Ok(std::mem::replace(&mut self.height, 0))
     }
 
-    /// Closes it: what it built is one higher than the highest of its parts.
+    /// Closes it: what it built is higher than the highest of its parts.
     fn leave(&mut self, outer: u32) {
-        self.depth -= 1;
-        self.height = outer.max(self.height + 1);
+        self.depth -= NEST;
+        self.height = outer.max(self.height + NEST);
     }
 
     /// A left-recursive step: what has been built so far becomes the child of a new node.

@@ -98,8 +98,13 @@ impl Parser<'_> {
     /// A function's name: a single type_function_name, or a qualified name.
     pub(super) fn func_name(&mut self) -> Result<QualifiedName> {
         let span = self.span();
-        let qualified = self.peek_at(1) == Tok::Char(b'.');
+        // A name that only a column may have must go on with a dot.
+        let qualified = self.peek_at(1) == Tok::Char(b'.')
+            || Self::tok_is_col_id(self.peek()) && !Self::tok_is_type_function_name(self.peek());
         let parts = if qualified { self.any_name()? } else { vec![self.type_function_name()?] };
+        if qualified && parts.len() == 1 {
+            return self.fail();
+        }
         Ok(QualifiedName { parts, span })
     }
 
@@ -278,8 +283,6 @@ impl Parser<'_> {
             let name = if p.is_any(&[K::Analyze, K::Analyse]) {
                 p.bump();
                 "analyze".to_string()
-            } else if p.is_any(&[K::Null, K::Default]) {
-                p.col_label()?
             } else {
                 p.col_label()?
             };

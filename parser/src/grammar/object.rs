@@ -111,12 +111,21 @@ impl Parser<'_> {
             return Ok(FunctionRef { name, args: Some(Vec::new()), star: true });
         }
         let mut args = Vec::new();
-        if !self.is_char(b')') {
-            for parameter in self.list(Self::function_parameter)? {
-                if parameter.mode != ParameterMode::Out {
-                    args.push(parameter.type_name);
-                }
-            }
+        let mut parameters = |p: &mut Self| {
+            let list = p.list(Self::function_parameter)?;
+            args.extend(
+                list.into_iter().filter(|one| one.mode != ParameterMode::Out).map(|one| one.type_name),
+            );
+            Ok(())
+        };
+        let ordered_only = aggregate && self.is(K::Order);
+        if !self.is_char(b')') && !ordered_only {
+            parameters(self)?;
+        }
+        if aggregate && self.eat(K::Order) {
+            // An ordered-set aggregate's direct and ordered arguments make one list.
+            self.expect(K::By)?;
+            parameters(self)?;
         }
         self.expect_char(b')')?;
         Ok(FunctionRef { name, args: Some(args), star: false })

@@ -299,16 +299,18 @@ impl Parser<'_> {
         let relation = self.qualified_name()?;
         let from = if constraint && self.eat(K::From) { Some(self.qualified_name()?) } else { None };
         let (mut deferrable, mut initially_deferred) = (false, false);
-        while constraint {
-            if self.eat_all(&[K::Not, K::Deferrable]) {
-                deferrable = false;
-            } else if self.eat(K::Deferrable) {
-                deferrable = true;
-            } else if self.eat(K::Initially) {
-                initially_deferred = self.deferred_or_immediate()?;
-                deferrable |= initially_deferred;
-            } else {
-                break;
+        if constraint {
+            loop {
+                if self.eat_all(&[K::Not, K::Deferrable]) {
+                    deferrable = false;
+                } else if self.eat(K::Deferrable) {
+                    deferrable = true;
+                } else if self.eat(K::Initially) {
+                    initially_deferred = self.deferred_or_immediate()?;
+                    deferrable |= initially_deferred;
+                } else {
+                    break;
+                }
             }
         }
         let mut referencing = Vec::new();

@@ -55,7 +55,9 @@ impl Parser<'_> {
 
     /// The same, when WITH has been read.
     pub(super) fn query_with(&mut self, with: Option<Box<WithClause>>) -> Result<SelectStmt> {
+        // A query takes more stack than an expression: it counts twice.
         let outer = self.enter()?;
+        let inner = self.enter()?;
         let body = self.union(None)?;
         let mut query = self.query_tail(body)?;
         if let Some(with) = with {
@@ -65,6 +67,7 @@ impl Parser<'_> {
             query.span = Span { start: with.span.start, ..query.span };
             query.with = Some(with);
         }
+        self.leave(inner);
         self.leave(outer);
         Ok(query)
     }
@@ -161,10 +164,10 @@ impl Parser<'_> {
             }
         }
         if self.is(K::Into) {
-            self.into_clause()?;
+            self.select_into()?;
         }
         if self.eat(K::From) {
-            core.from = self.from_list()?;
+            core.from = self.table_list()?;
         }
         core.where_ = self.opt_where()?;
         if self.eat(K::Group) {
@@ -199,7 +202,7 @@ impl Parser<'_> {
     }
 
     /// `INTO [TEMPORARY …] [TABLE] name`: kept aside for the statement, which becomes CREATE TABLE AS.
-    fn into_clause(&mut self) -> Result<()> {
+    fn select_into(&mut self) -> Result<()> {
         let span = self.bump().span();
         if self.into_depth == 0 || self.depth != self.into_depth {
             return self.refuse("SELECT ... INTO is not allowed here", self.span());
@@ -224,13 +227,8 @@ impl Parser<'_> {
                 return Ok(star_target(span));
             }
             let expr = p.expr()?;
-            let name = if p.eat(K::As) {
-                Some(p.col_label()?)
-            } else if Self::tok_is_bare_label(p.peek()) {
-                Some(p.col_label()?)
-            } else {
-                None
-            };
+            let named = p.eat(K::As) || Self::tok_is_bare_label(p.peek());
+            let name = if named { Some(p.col_label()?) } else { None };
             Ok(ResTarget { name, expr, span })
         })
     }
@@ -266,9 +264,11 @@ impl Parser<'_> {
         if !self.is(K::With) {
             return Ok(None);
         }
+        let outer = self.enter()?;
         let span = self.bump().span();
         let recursive = self.eat(K::Recursive);
         let ctes = self.list(Self::common_table_expr)?;
+        self.leave(outer);
         Ok(Some(Box::new(WithClause { recursive, ctes, span })))
     }
 
@@ -514,6 +514,7 @@ impl Parser<'_> {
     /// `(base PARTITION BY … ORDER BY … frame)`.
     pub(super) fn window_specification(&mut self) -> Result<WindowDef> {
         let span = self.expect_char(b'(')?;
+        let outer = self.enter()?;
         let clause = self.is_any(&[K::Partition, K::Range, K::Rows, K::Groups]);
         let base = if !clause && Self::tok_is_col_id(self.peek()) { Some(self.col_id()?) } else { None };
         let partition_by = if self.eat(K::Partition) {
@@ -524,6 +525,7 @@ impl Parser<'_> {
         };
         let order_by = self.opt_order_by()?;
         let frame = self.opt_frame()?;
+        self.leave(outer);
         self.expect_char(b')')?;
         Ok(WindowDef { name: None, base, partition_by, order_by, frame, span })
     }

@@ -35,7 +35,7 @@ impl Parser<'_> {
             Tok::Keyword(K::Rollback | K::Abort) => {
                 self.transaction_word();
                 if token.tok == Tok::Keyword(K::Rollback) && self.eat(K::To) {
-                    self.eat(K::Savepoint);
+                    self.savepoint_word();
                     TransactionKind::RollbackTo(self.col_id()?)
                 } else {
                     TransactionKind::Rollback { chain: self.opt_chain()? }
@@ -43,7 +43,7 @@ impl Parser<'_> {
             }
             Tok::Keyword(K::Savepoint) => TransactionKind::Savepoint(self.col_id()?),
             Tok::Keyword(K::Release) => {
-                self.eat(K::Savepoint);
+                self.savepoint_word();
                 TransactionKind::Release(self.col_id()?)
             }
             _ => {
@@ -52,6 +52,13 @@ impl Parser<'_> {
             }
         };
         Ok(Node::Transaction(Box::new(TransactionStmt { kind, span })))
+    }
+
+    /// SAVEPOINT, unless it is itself the savepoint's name.
+    fn savepoint_word(&mut self) {
+        if !matches!(self.peek_at(1), Tok::End | Tok::Char(b';')) {
+            self.eat(K::Savepoint);
+        }
     }
 
     fn transaction_word(&mut self) {

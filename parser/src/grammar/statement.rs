@@ -108,7 +108,7 @@ impl Parser<'_> {
     /// The same where SELECT … INTO is allowed, which is CREATE TABLE AS by another name.
     pub(super) fn preparable_or_into(&mut self) -> Result<Node> {
         let start = self.span();
-        self.into_depth = self.depth + 1;
+        self.into_depth = self.depth + 2 * super::NEST;
         // A CTE's query stands deeper, so it cannot be taken for the outermost.
         let node = self.preparable()?;
         self.into_depth = 0;

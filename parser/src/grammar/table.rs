@@ -468,7 +468,8 @@ impl Parser<'_> {
     }
 
     fn unique_body(&mut self, nulls_not_distinct: bool) -> Result<UniqueConstraint> {
-        if self.eat_all(&[K::Using, K::Index]) {
+        if self.eat(K::Using) {
+            self.expect(K::Index)?;
             let index = Some(self.col_id()?);
             return Ok(UniqueConstraint {
                 columns: Vec::new(),

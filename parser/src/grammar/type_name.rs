@@ -288,7 +288,13 @@ impl Parser<'_> {
 
     /// `(10, 2)`, or nothing.
     fn type_modifiers(&mut self) -> Result<Vec<Expr>> {
-        if self.is_char(b'(') { self.parens(Self::expr) } else { Ok(Vec::new()) }
+        if !self.is_char(b'(') {
+            return Ok(Vec::new());
+        }
+        let outer = self.enter()?;
+        let modifiers = self.parens(Self::expr)?;
+        self.leave(outer);
+        Ok(modifiers)
     }
 
     fn generic_type(&mut self) -> Result<TypeName> {
