@@ -366,7 +366,15 @@ pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
         ..0 => year.checked_add(1).ok_or_else(error)?,
         _ => year,
     };
-    date_from_ymd(astronomical, month, day).ok_or_else(error)
+    date_from_ymd(astronomical, month, day).ok_or_else(|| {
+        let valid = (1..=12).contains(&month)
+            && (1..=days_in_month(i64::from(astronomical), i64::from(month))).contains(&i64::from(day));
+        if !valid {
+            return error();
+        }
+        let shown = format!("date out of range: {year}-{month:02}-{day:02}");
+        Error::new(SqlState::DATETIME_FIELD_OVERFLOW, shown)
+    })
 }
 
 /// 22008 `time field value out of range: 25:00:00`.

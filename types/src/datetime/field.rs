@@ -87,6 +87,14 @@ fn unsupported(name: &str, type_name: &str) -> Error {
     )
 }
 
+/// What `date_trunc` says to a field that nothing is cut to.
+fn no_precision(which: Field, name: &str, type_name: &str) -> Error {
+    match which {
+        Field::TimeZone | Field::TimeZoneHour | Field::TimeZoneMinute => unsupported(name, type_name),
+        _ => unrecognized(name, type_name),
+    }
+}
+
 /// Whole years are counted without a year 0.
 fn shown_year(year: i64) -> i64 {
     if year > 0 { year } else { year - 1 }
@@ -198,10 +206,10 @@ pub fn extract_timestamp(field: &str, timestamp: i64) -> Result<Option<Numeric>>
     const TYPE: &str = "timestamp without time zone";
     let which = field_of(field, TYPE)?;
     match local_field(which, timestamp) {
+        _ if !is_finite_timestamp(timestamp) => Ok(infinite_field(which, timestamp == TIMESTAMP_INFINITY)),
         _ if matches!(which, Field::TimeZone | Field::TimeZoneHour | Field::TimeZoneMinute) => {
             Err(unsupported(field, TYPE))
         }
-        _ if !is_finite_timestamp(timestamp) => Ok(infinite_field(which, timestamp == TIMESTAMP_INFINITY)),
         Some(value) => Ok(Some(value)),
         None => Ok(Some(Numeric::new(epoch_micros(timestamp), 6))),
     }
@@ -255,9 +263,6 @@ pub fn extract_interval(field: &str, interval: Interval) -> Result<Option<Numeri
             let quarters = years * 1461 + rest * 120 + i64::from(interval.days) * 4;
             let micros = i128::from(quarters) * i128::from(MICROS_PER_DAY / 4) + i128::from(interval.micros);
             return Ok(Some(Numeric::new(micros, 6)));
-        }
-        Field::IsoYear | Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::Julian => {
-            return Err(unrecognized(field, "interval"));
         }
         _ => {
             return time_field(which, interval.micros)
@@ -322,7 +327,7 @@ pub fn trunc_timestamp(field: &str, timestamp: i64) -> Result<i64> {
     if !is_finite_timestamp(timestamp) {
         return Ok(timestamp);
     }
-    checked(cut(which, timestamp).ok_or_else(|| unsupported(field, TYPE))?)
+    checked(cut(which, timestamp).ok_or_else(|| no_precision(which, field, TYPE))?)
 }
 
 /// `date_trunc` in local time of `zone`. 22023, 0A000.
@@ -333,7 +338,7 @@ pub fn trunc_timestamptz(field: &str, timestamp: i64, zone: &TimeZone) -> Result
         return Ok(timestamp);
     }
     let local = timestamptz_to_timestamp(timestamp, zone)?;
-    let short = cut(which, local).ok_or_else(|| unsupported(field, TYPE))?;
+    let short = cut(which, local).ok_or_else(|| no_precision(which, field, TYPE))?;
     let within_day = matches!(
         which,
         Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour
@@ -364,7 +369,7 @@ pub fn trunc_interval(field: &str, interval: Interval) -> Result<Interval> {
         Field::Week => {
             return Err(unsupported(field, "interval").with_detail("Months usually have fractional weeks."));
         }
-        _ => return Err(unsupported(field, "interval")),
+        _ => return Err(no_precision(which, field, "interval")),
     })
 }
 

@@ -14,7 +14,10 @@ const MAX_LENGTH: usize = 256;
 
 enum Fault {
     Syntax,
+    /// One field.
     Range,
+    /// The fields together.
+    Total,
 }
 
 type Parse<T> = std::result::Result<T, Fault>;
@@ -37,6 +40,7 @@ pub fn parse_interval_with(text: &str, modifier: i32, cx: &TextContext) -> Resul
             SqlState::INVALID_DATETIME_FORMAT,
             format!("invalid input syntax for type interval: \"{text}\""),
         ),
+        Fault::Total => Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range"),
         Fault::Range => Error::new(
             SqlState::INTERVAL_FIELD_OVERFLOW,
             format!("interval field value out of range: \"{text}\""),
@@ -74,12 +78,19 @@ fn unit_of(word: &str) -> Option<Unit> {
     })
 }
 
-/// The sum so far, wide enough for any input.
+/// The sum so far. Years and months are apart because PostgreSQL checks them apart.
 #[derive(Default)]
 struct Sum {
+    years: i64,
     months: i64,
     days: i64,
     micros: i64,
+}
+
+/// `sum + value · size` within a 32-bit field.
+fn plus(sum: i64, value: i64, size: i64) -> Parse<i64> {
+    let total = value.checked_mul(size).and_then(|product| sum.checked_add(product));
+    total.filter(|total| i32::try_from(*total).is_ok()).ok_or(Fault::Range)
 }
 
 impl Sum {
@@ -87,13 +98,10 @@ impl Sum {
     #[allow(clippy::cast_possible_truncation)]
     fn add(&mut self, negative: bool, whole: i64, fraction: f64, unit: Unit) -> Parse<()> {
         let (whole, fraction) = if negative { (-whole, -fraction) } else { (whole, fraction) };
-        let range = |value: Option<i64>| value.ok_or(Fault::Range);
-        let plus = |sum: i64, value: i64, size: i64| {
-            range(value.checked_mul(size).and_then(|product| sum.checked_add(product)))
-        };
         match unit {
             Unit::Micros(size) => {
-                self.micros = plus(self.micros, whole, size)?;
+                let total = whole.checked_mul(size).and_then(|product| self.micros.checked_add(product));
+                self.micros = total.ok_or(Fault::Range)?;
                 self.add_micros(fraction * size as f64)?;
             }
             Unit::Days(size) => {
@@ -105,7 +113,7 @@ impl Sum {
                 self.add_days(fraction * 30.0)?;
             }
             Unit::Months(size) => {
-                self.months = plus(self.months, whole, size)?;
+                self.years = plus(self.years, whole, size / 12)?;
                 self.months = plus(self.months, (fraction * size as f64).round_ties_even() as i64, 1)?;
             }
         }
@@ -115,7 +123,7 @@ impl Sum {
     #[allow(clippy::cast_possible_truncation)]
     fn add_days(&mut self, days: f64) -> Parse<()> {
         let whole = days.trunc();
-        self.days = self.days.checked_add(whole as i64).ok_or(Fault::Range)?;
+        self.days = plus(self.days, whole as i64, 1)?;
         self.add_micros((days - whole) * MICROS_PER_DAY as f64)
     }
 
@@ -127,9 +135,9 @@ impl Sum {
 
     fn finish(self, negate: bool) -> Parse<Interval> {
         let sign = if negate { -1 } else { 1 };
-        let months = i32::try_from(sign * self.months).map_err(|_| Fault::Range)?;
-        let days = i32::try_from(sign * self.days).map_err(|_| Fault::Range)?;
-        let micros = self.micros.checked_mul(sign).ok_or(Fault::Range)?;
+        let months = i32::try_from(sign * (self.years * 12 + self.months)).map_err(|_| Fault::Total)?;
+        let days = i32::try_from(sign * self.days).map_err(|_| Fault::Total)?;
+        let micros = self.micros.checked_mul(sign).ok_or(Fault::Total)?;
         Ok(Interval { months, days, micros })
     }
 }
@@ -182,14 +190,37 @@ fn fraction_value(digits: &[u8]) -> f64 {
     text.parse().unwrap_or(0.0)
 }
 
+/// One thing an interval's text says.
+enum Item {
+    /// A number, and its unit if one follows.
+    Number {
+        negative: bool,
+        whole: i64,
+        fraction: f64,
+        unit: Option<Unit>,
+    },
+    /// `YEARS-MONTHS`
+    YearMonth {
+        negative: bool,
+        years: i64,
+        months: i64,
+    },
+    Clock {
+        negative: bool,
+        hours: i64,
+        minutes: i64,
+        seconds: i64,
+        micros: i64,
+    },
+}
+
 fn read(text: &str, modifier: i32, cx: &TextContext) -> Parse<Interval> {
     let mut reader = Reader { rest: text.as_bytes() };
     reader.skip_space();
     if reader.rest.first() == Some(&b'P') {
         return read_iso(&text[text.len() - reader.rest.len()..]);
     }
-    let mut sum = Sum::default();
-    let mut any = false;
+    let mut items = Vec::new();
     let mut ago = false;
     // A leading sign in SQL standard style reaches every field that has none of its own.
     let global_negative = cx.interval_style == IntervalStyle::SqlStandard
@@ -198,14 +229,11 @@ fn read(text: &str, modifier: i32, cx: &TextContext) -> Parse<Interval> {
     loop {
         reader.skip_space();
         let Some(&byte) = reader.rest.first() else { break };
-        if ago {
-            return Err(Fault::Syntax);
-        }
         match byte {
             b'@' => {
                 reader.rest = &reader.rest[1..];
             }
-            b'a' | b'A' if reader.rest.len() >= 3 && reader.rest[..3].eq_ignore_ascii_case(b"ago") && any => {
+            b'a' | b'A' if reader.rest.len() >= 3 && reader.rest[..3].eq_ignore_ascii_case(b"ago") => {
                 reader.rest = &reader.rest[3..];
                 ago = true;
             }
@@ -216,13 +244,70 @@ fn read(text: &str, modifier: i32, cx: &TextContext) -> Parse<Interval> {
                     _ => global_negative,
                 };
                 reader.skip_space();
-                field(&mut reader, negative, modifier, &mut sum)?;
-                any = true;
+                items.push(item(&mut reader, negative, modifier)?);
             }
             _ => return Err(Fault::Syntax),
         }
     }
-    if any { sum.finish(ago) } else { Err(Fault::Syntax) }
+    if items.is_empty() { Err(Fault::Syntax) } else { total(&items, modifier)?.finish(ago) }
+}
+
+/// Adds up, last first: what a number without unit means depends on what follows. No field comes twice.
+fn total(items: &[Item], modifier: i32) -> Parse<Sum> {
+    const SECONDS: u32 = 0b111;
+    let mut sum = Sum::default();
+    let mut seen = 0u32;
+    let mut following = None;
+    for item in items.iter().rev() {
+        let mask = match *item {
+            Item::Clock { negative, hours, minutes, seconds, micros } => {
+                sum.add(negative, hours, 0.0, Unit::Micros(MICROS_PER_HOUR))?;
+                sum.add(negative, minutes, 0.0, Unit::Micros(MICROS_PER_MINUTE))?;
+                sum.add(negative, seconds, 0.0, Unit::Micros(MICROS_PER_SECOND))?;
+                sum.add(negative, micros, 0.0, Unit::Micros(1))?;
+                following = Some(Unit::Days(1));
+                SECONDS
+                    | unit_mask(Unit::Micros(MICROS_PER_MINUTE))
+                    | unit_mask(Unit::Micros(MICROS_PER_HOUR))
+            }
+            Item::YearMonth { negative, years, months } => {
+                sum.add(negative, years, 0.0, Unit::Months(12))?;
+                sum.add(negative, months, 0.0, Unit::Months(1))?;
+                following = Some(Unit::Months(1));
+                unit_mask(Unit::Months(12)) | unit_mask(Unit::Months(1))
+            }
+            Item::Number { negative, whole, fraction, unit } => {
+                let unit = unit.or(following).unwrap_or_else(|| bare_unit(modifier));
+                sum.add(negative, whole, fraction, unit)?;
+                let hour = unit == Unit::Micros(MICROS_PER_HOUR);
+                following = Some(if hour { Unit::Days(1) } else { unit });
+                let seconds = unit == Unit::Micros(MICROS_PER_SECOND) && fraction != 0.0;
+                if seconds { SECONDS } else { unit_mask(unit) }
+            }
+        };
+        if seen & mask != 0 {
+            return Err(Fault::Syntax);
+        }
+        seen |= mask;
+    }
+    Ok(sum)
+}
+
+fn unit_mask(unit: Unit) -> u32 {
+    match unit {
+        Unit::Micros(1) => 1 << 0,
+        Unit::Micros(1000) => 1 << 1,
+        Unit::Micros(MICROS_PER_SECOND) => 1 << 2,
+        Unit::Micros(MICROS_PER_MINUTE) => 1 << 3,
+        Unit::Micros(_) => 1 << 4,
+        Unit::Days(1) => 1 << 5,
+        Unit::Days(_) => 1 << 6,
+        Unit::Months(1) => 1 << 7,
+        Unit::Months(12) => 1 << 8,
+        Unit::Months(120) => 1 << 9,
+        Unit::Months(1200) => 1 << 10,
+        Unit::Months(_) => 1 << 11,
+    }
 }
 
 fn signs(text: &str) -> usize {
@@ -232,43 +317,33 @@ fn signs(text: &str) -> usize {
 }
 
 /// One number and its unit, a clock, or years and months.
-fn field(reader: &mut Reader<'_>, negative: bool, modifier: i32, sum: &mut Sum) -> Parse<()> {
+fn item(reader: &mut Reader<'_>, negative: bool, modifier: i32) -> Parse<Item> {
     let whole = if reader.rest.first() == Some(&b'.') { 0 } else { reader.digits()? };
     match reader.rest {
-        [b':', ..] => return clock(reader, negative, whole, modifier, sum),
+        [b':', ..] => return clock(reader, negative, whole, modifier),
         [b'-', byte, ..] if byte.is_ascii_digit() => {
-            // SQL: years-months
             reader.eat(b'-');
             let months = reader.digits()?;
-            if months >= 12 {
-                return Err(Fault::Range);
-            }
-            sum.add(negative, whole, 0.0, Unit::Months(12))?;
-            return sum.add(negative, months, 0.0, Unit::Months(1));
+            return if months >= 12 {
+                Err(Fault::Range)
+            } else {
+                Ok(Item::YearMonth { negative, years: whole, months })
+            };
         }
         _ => {}
     }
-    let fraction = match reader.fraction() {
-        Some(digits) => fraction_value(digits),
-        None => 0.0,
-    };
-    if matches!(reader.rest.first(), Some(b'e' | b'E')) && reader.rest.get(1).is_some_and(u8::is_ascii_digit)
-    {
-        return Err(Fault::Syntax);
-    }
+    let fraction = reader.fraction().map_or(0.0, fraction_value);
     reader.skip_space();
     let before = reader.rest;
     let word = String::from_utf8_lossy(reader.take(|byte| byte.is_ascii_alphabetic())).to_ascii_lowercase();
     let unit = match word.as_str() {
         "" | "ago" => {
             reader.rest = before;
-            let clock_follows =
-                before.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
-            if clock_follows { Unit::Days(1) } else { bare_unit(modifier) }
+            None
         }
-        word => unit_of(word).ok_or(Fault::Syntax)?,
+        word => Some(unit_of(word).ok_or(Fault::Syntax)?),
     };
-    sum.add(negative, whole, fraction, unit)
+    Ok(Item::Number { negative, whole, fraction, unit })
 }
 
 /// The unit of a number without one.
@@ -284,7 +359,7 @@ fn bare_unit(modifier: i32) -> Unit {
 }
 
 /// `:MM[:SS[.f]]` after the hours; `MM:SS.f` when a fraction follows two fields or the type says so.
-fn clock(reader: &mut Reader<'_>, negative: bool, first: i64, modifier: i32, sum: &mut Sum) -> Parse<()> {
+fn clock(reader: &mut Reader<'_>, negative: bool, first: i64, modifier: i32) -> Parse<Item> {
     reader.eat(b':');
     let second = reader.digits()?;
     let third = if reader.eat(b':') { Some(reader.digits()?) } else { None };
@@ -298,10 +373,7 @@ fn clock(reader: &mut Reader<'_>, negative: bool, first: i64, modifier: i32, sum
     if minutes > 59 && third.is_some() || third.is_none() && second > 59 || seconds > 60 {
         return Err(Fault::Range);
     }
-    sum.add(negative, hours, 0.0, Unit::Micros(MICROS_PER_HOUR))?;
-    sum.add(negative, minutes, 0.0, Unit::Micros(MICROS_PER_MINUTE))?;
-    sum.add(negative, seconds, 0.0, Unit::Micros(MICROS_PER_SECOND))?;
-    sum.add(negative, fraction.map_or(0, fraction_micros), 0.0, Unit::Micros(1))
+    Ok(Item::Clock { negative, hours, minutes, seconds, micros: fraction.map_or(0, fraction_micros) })
 }
 
 /// `P1Y2M3DT4H5M6.7S`, `P0001-02-03T04:05:06`
@@ -313,6 +385,7 @@ fn read_iso(text: &str) -> Parse<Interval> {
         if byte == b'T' && !in_time {
             reader.rest = &reader.rest[1..];
             in_time = true;
+            any = true;
             continue;
         }
         let negative = match byte {
@@ -335,7 +408,9 @@ fn read_iso(text: &str) -> Parse<Interval> {
                 continue;
             }
             [b':', ..] if in_time => {
-                clock(&mut reader, negative, whole, -1, &mut sum)?;
+                let clock = clock(&mut reader, negative, whole, -1)?;
+                let time = total(&[clock], -1)?;
+                sum.micros = sum.micros.checked_add(time.micros).ok_or(Fault::Range)?;
                 continue;
             }
             _ => {}

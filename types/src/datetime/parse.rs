@@ -121,7 +121,11 @@ pub fn parse_date(text: &str, cx: &TextContext) -> Result<i32> {
 
 /// 22007, 22008.
 pub fn parse_time(text: &str, cx: &TextContext) -> Result<i64> {
-    let parsed = parse(text, cx).map_err(|fault| describe(fault, "time", text))?;
+    let parsed = parse_as(text, cx, true).map_err(|fault| describe(fault, "time", text))?;
+    // What a named zone means depends on the date.
+    if parsed.date.is_none() && matches!(parsed.zone, Some(Zone::Named(_))) {
+        return Err(describe(Fault::Syntax, "time", text));
+    }
     match (parsed.special, parsed.time) {
         (Some(Special::Now), _) => Ok(split_timestamp(local_now(cx)?).1),
         (None, Some(time)) => Ok(time),
@@ -200,10 +204,15 @@ struct Reader<'t> {
     afternoon: Option<bool>,
     /// Whether the parts stood together with separators: `1/2/2024`.
     joined: bool,
-    word_seen: bool,
+    /// A time alone is wanted: four or six digits are one.
+    time_only: bool,
 }
 
 fn parse(text: &str, cx: &TextContext) -> Parse<Parsed> {
+    parse_as(text, cx, false)
+}
+
+fn parse_as(text: &str, cx: &TextContext, time_only: bool) -> Parse<Parsed> {
     if text.len() > MAX_LENGTH || !text.is_ascii() {
         return Err(Fault::Syntax);
     }
@@ -214,7 +223,7 @@ fn parse(text: &str, cx: &TextContext) -> Parse<Parsed> {
         bc: false,
         afternoon: None,
         joined: false,
-        word_seen: false,
+        time_only,
     };
     while let Some(&byte) = reader.rest.first() {
         match byte {
@@ -331,7 +340,7 @@ impl<'t> Reader<'t> {
                 self.parts.push(Part::Number { value: two(6)?, digits: 2 });
                 self.joined = true;
             }
-            6 if !has_date && self.parts.is_empty() => {
+            6 if !has_date && self.parts.is_empty() && !self.time_only => {
                 // YYMMDD
                 let year = two(0)?;
                 self.parts.push(Part::Number {
@@ -342,7 +351,7 @@ impl<'t> Reader<'t> {
                 self.parts.push(Part::Number { value: two(4)?, digits: 2 });
                 self.joined = true;
             }
-            6 | 4 if has_date && self.parsed.time.is_none() => {
+            6 | 4 if (has_date || self.time_only) && self.parsed.time.is_none() => {
                 let seconds = if digits.len() == 6 { two(4)? } else { 0 };
                 let micros = self.second_fraction()?;
                 self.set_time(two(0)?, two(2)?, seconds, micros)?;
@@ -374,7 +383,8 @@ impl<'t> Reader<'t> {
         let mut second = 0;
         if self.rest.first() == Some(&b':') {
             self.rest = &self.rest[1..];
-            second = value_of(self.take_digits())?;
+            let digits = self.take_digits();
+            second = if digits.is_empty() { 0 } else { value_of(digits)? };
         }
         let micros = self.second_fraction()?;
         self.set_time(hour, minute, second, micros)
@@ -447,7 +457,6 @@ impl<'t> Reader<'t> {
     fn word(&mut self) -> Parse<()> {
         let whole = self.rest;
         let word = self.take_word();
-        self.word_seen = true;
         let next = self.rest.first().copied().unwrap_or(0);
         if matches!(next, b'/' | b'_') && month_of(&word).is_none() {
             return self.zone_name(whole);
@@ -487,7 +496,7 @@ impl<'t> Reader<'t> {
             "am" => self.afternoon = Some(false),
             "pm" => self.afternoon = Some(true),
             "allballs" => self.parsed.time = Some(0),
-            "t" if self.has_date() && next.is_ascii_digit() => {}
+            "t" if (self.has_date() || self.time_only) && next.is_ascii_digit() => {}
             "j" | "jd" | "julian" if next.is_ascii_digit() => {
                 let digits = self.take_digits().to_vec();
                 self.parsed.date = Some(value_of(&digits)? - EPOCH_JULIAN);
@@ -509,7 +518,7 @@ impl<'t> Reader<'t> {
             .iter()
             .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+'))
             .count();
-        let name = String::from_utf8_lossy(&text[..count]).into_owned();
+        let name = String::from_utf8_lossy(&text[..count]).to_ascii_lowercase();
         self.rest = &text[count..];
         if self.parsed.zone.is_some() {
             return Err(Fault::Syntax);
@@ -579,7 +588,7 @@ fn date_of(parts: &[Part], bc: bool, cx: &TextContext) -> Parse<i64> {
                 return Err(Fault::Syntax);
             }
             let year = full_year(year, digits, bc)?;
-            if day < 1 || day > 365 + i64::from(is_leap(year)) {
+            if !(1..=366).contains(&day) {
                 return Err(Fault::Range);
             }
             return Ok(days_from_civil(year, 1, 1) + day - 1);

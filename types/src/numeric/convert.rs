@@ -169,8 +169,9 @@ impl Numeric {
 
     /// Appends the wire's binary form: count, weight, sign, scale and base-10⁴ digits.
     pub fn write_binary(&self, out: &mut Vec<u8>) {
+        // PostgreSQL sends a scale of 32 with infinities.
         let special = |sign: u16, out: &mut Vec<u8>| {
-            for word in [0, 0, sign, 0] {
+            for word in [0, 0, sign, if sign == SIGN_NAN { 0 } else { 32 }] {
                 out.extend_from_slice(&word.to_be_bytes());
             }
         };

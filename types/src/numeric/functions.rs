@@ -397,7 +397,7 @@ impl Numeric {
         let base_weight = ln_weight(&base);
         let rough = (8 - base_weight).max(0);
         let rough_ln = ln_fixed(&base, rough + GUARD_DIGITS).round_to(spare(rough + GUARD_DIGITS), rough)?;
-        let approximate = rough_ln.mul(exponent)?.to_f64_lossy();
+        let approximate = rough_ln.mul(exponent)?.rescale_unclamped(rough, true)?.to_f64_lossy();
         if approximate.abs() > MAX_EXPONENT * 1.003_334 {
             if approximate > 0.0 {
                 return Err(overflow());

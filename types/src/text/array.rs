@@ -137,7 +137,9 @@ impl<'t> Scanner<'t> {
                     self.rest = &self.rest[1..];
                     self.skip_space();
                     if self.rest.first() == Some(&b'}') {
-                        // Only the whole array may be empty.
+                        if counts.len() > 1 {
+                            return self.fail("Unexpected \"}\" character.");
+                        }
                         leaf = Some(*leaf.get_or_insert(counts.len()));
                         want_item = false;
                     }
