@@ -67,9 +67,7 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         Op::NestedLoop(join) => {
             Box::new(ops::nested_loop::NestedLoop::new(node, build(&join.left, cx)?, cx)?)
         }
-        Op::IndexJoin(join) => {
-            Box::new(ops::index_join::IndexJoin::new(node, build(&join.left, cx)?, cx)?)
-        }
+        Op::IndexJoin(join) => Box::new(ops::index_join::IndexJoin::new(node, build(&join.left, cx)?, cx)?),
         Op::Aggregate(op) => ops::aggregate::build(node, build(&op.input, cx)?, cx)?,
         Op::Sort { input, .. } => Box::new(ops::sort::Sort::new(node, build(input, cx)?, cx)),
         Op::TopN { input, .. } => Box::new(ops::top_n::TopN::new(node, build(input, cx)?, cx)),

@@ -42,12 +42,10 @@ impl RunWriter {
             .map_err(|e| Error::io(format!("could not create directory \"{}\"", directory.display()), &e))?;
         let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("spill-{}-{number}", std::process::id()));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|e| Error::io(format!("could not create temporary file \"{}\"", path.display()), &e))?;
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(|e| {
+                Error::io(format!("could not create temporary file \"{}\"", path.display()), &e)
+            })?;
         std::fs::remove_file(&path)
             .map_err(|e| Error::io(format!("could not unlink temporary file \"{}\"", path.display()), &e))?;
         Ok(RunWriter {
@@ -84,10 +82,8 @@ impl RunWriter {
 
     /// Ends the run and returns to its beginning.
     pub fn finish(self) -> Result<RunReader> {
-        let mut file = self
-            .file
-            .into_inner()
-            .map_err(|e| Error::io("could not write temporary file", e.error()))?;
+        let mut file =
+            self.file.into_inner().map_err(|e| Error::io("could not write temporary file", e.error()))?;
         file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("could not seek in temporary file", &e))?;
         let columns: Vec<usize> = (0..self.layout.len()).collect();
         Ok(RunReader {

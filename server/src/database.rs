@@ -1,7 +1,7 @@
 //! The server's shared state: the store, each database's published catalog, plan cache and sessions.
 //!
 //! Sessions read the published catalog (an `Arc` swap) and publish theirs at commit. Schema changes
-//! take turns ([`DdlLock`]), so a change is always made on what is published.
+//! take turns (`Session::lock_schema`), so a change is always made on what is published.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use catalog::{Catalog, CatalogChange, DatabaseId, ObjectId};
 use executor::Tables;
 use executor::table::catalog as stored;
 use parking_lot::{Mutex, RwLock};
-use storage::wait::{self, Signal, WaitReason};
 use storage::{Store, StoreOptions};
 use types::{Error, Result, SqlState};
 
@@ -23,7 +22,6 @@ pub struct Server {
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
     pub settings: Settings,
-    pub ddl_lock: Arc<DdlLock>,
     catalogs: RwLock<HashMap<DatabaseId, Arc<Catalog>>>,
     sessions: Mutex<BTreeMap<i32, Arc<SessionHandle>>>,
     next_process_id: AtomicI32,
@@ -80,7 +78,6 @@ impl Server {
             store,
             tables,
             settings,
-            ddl_lock: Arc::default(),
             catalogs: RwLock::new(catalogs),
             sessions: Mutex::default(),
             next_process_id: AtomicI32::new(1000),
@@ -215,86 +212,4 @@ fn split_shared(change: &CatalogChange) -> (CatalogChange, CatalogChange) {
         if object.id().is_shared() { shared.puts.push(object.clone()) } else { own.puts.push(object.clone()) }
     }
     (shared, own)
-}
-
-/// Schema changes take turns: held by a transaction from its first change to its end.
-#[derive(Default)]
-pub struct DdlLock {
-    state: Mutex<DdlState>,
-}
-
-#[derive(Default)]
-struct DdlState {
-    held: bool,
-    waiting: std::collections::VecDeque<Arc<Signal>>,
-}
-
-/// The right to change the schema; given on to the next in line when dropped.
-pub struct DdlGuard {
-    lock: Arc<DdlLock>,
-}
-
-impl DdlLock {
-    /// Waits for its turn. 55P03 after `timeout`, 57014 when canceled.
-    pub fn acquire(self: &Arc<DdlLock>, timeout: Option<std::time::Duration>) -> Result<DdlGuard> {
-        let signal = {
-            let mut state = self.state.lock();
-            if !state.held {
-                state.held = true;
-                return Ok(DdlGuard { lock: Arc::clone(self) });
-            }
-            let signal = Signal::new();
-            state.waiting.push_back(Arc::clone(&signal));
-            signal
-        };
-        let deadline = timeout.map(|timeout| std::time::Instant::now() + timeout);
-        let waited = wait::wait(&signal, WaitReason::Lock, deadline);
-        if let Ok(true) = waited {
-            return Ok(DdlGuard { lock: Arc::clone(self) });
-        }
-        let mut state = self.state.lock();
-        let before = state.waiting.len();
-        state.waiting.retain(|other| !Arc::ptr_eq(other, &signal));
-        if state.waiting.len() == before {
-            // It was our turn just now: pass it on.
-            drop(state);
-            drop(DdlGuard { lock: Arc::clone(self) });
-        }
-        waited?;
-        Err(Error::new(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout")
-            .with_hint("Another transaction is changing the schema."))
-    }
-}
-
-impl Drop for DdlGuard {
-    fn drop(&mut self) {
-        let mut state = self.lock.state.lock();
-        match state.waiting.pop_front() {
-            Some(next) => {
-                drop(state);
-                next.set();
-            }
-            None => state.held = false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn schema_changes_take_turns() {
-        let lock = Arc::<DdlLock>::default();
-        let first = lock.acquire(None).unwrap();
-        let late = lock.acquire(Some(Duration::from_millis(1)));
-        assert_eq!(late.err().map(|error| error.code()), Some(SqlState::LOCK_NOT_AVAILABLE));
-        let other = Arc::clone(&lock);
-        let thread = std::thread::spawn(move || other.acquire(None).map(drop));
-        std::thread::sleep(Duration::from_millis(5));
-        drop(first);
-        thread.join().unwrap().unwrap();
-        drop(lock.acquire(None).unwrap());
-    }
 }

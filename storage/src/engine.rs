@@ -12,6 +12,7 @@ use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::mvcc::lock::{RowLocks, WaitGraph};
+use crate::mvcc::table_lock::TableLocks;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
@@ -26,6 +27,7 @@ pub struct Engine {
     pub directory: Directory,
     pub active: Arc<Active>,
     pub locks: RowLocks,
+    pub table_locks: TableLocks,
     pub waits: WaitGraph,
     /// Serialises checkpoints.
     pub checkpointing: Mutex<()>,
@@ -54,6 +56,7 @@ impl Engine {
             directory: Directory::new(),
             active: Arc::new(Active::default()),
             locks: RowLocks::default(),
+            table_locks: TableLocks::default(),
             waits: WaitGraph::default(),
             checkpointing: Mutex::new(()),
             checkpoints: AtomicU64::new(0),

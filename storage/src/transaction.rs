@@ -20,6 +20,7 @@ use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
 use crate::engine::Engine;
 use crate::mvcc::Snapshot;
+use crate::mvcc::table_lock::TableLock;
 use crate::mvcc::write::{Write, serialization_failure};
 use crate::overflow::check_record;
 use crate::scan::{self, Direction, KeyRange, Scan};
@@ -131,6 +132,7 @@ struct Inner {
     writing: bool,
     over: bool,
     locked: Vec<(u64, Vec<u8>)>,
+    table_locks: Vec<(u64, TableLock)>,
     created: HashSet<u64>,
 }
 
@@ -148,6 +150,7 @@ impl Transaction {
                 writing: false,
                 over: false,
                 locked: Vec::new(),
+                table_locks: Vec::new(),
                 created: HashSet::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
@@ -409,6 +412,32 @@ impl Transaction {
         }
     }
 
+    /// Locks the table that the caller calls `table`, till the transaction's end. False when `wait` is false
+    /// and another transaction is in the way. 40P01, 55P03, 57014.
+    pub fn lock_table(&self, table: u64, mode: TableLock, wait: bool) -> Result<bool> {
+        let lock_timeout = {
+            let inner = self.inner.lock();
+            if inner.table_locks.iter().any(|(held, held_mode)| *held == table && *held_mode == mode) {
+                return Ok(true);
+            }
+            inner.lock_timeout
+        };
+        let engine = self.engine();
+        loop {
+            match engine.table_locks.acquire(table, mode, &self.tx) {
+                Ok(_) => {
+                    self.inner.lock().table_locks.push((table, mode));
+                    return Ok(true);
+                }
+                Err(_) if !wait => return Ok(false),
+                Err(owner) => {
+                    let what = format!("{} on relation {table}", mode.name());
+                    engine.waits.wait_for_release(&self.tx, &owner, what, lock_timeout)?;
+                }
+            }
+        }
+    }
+
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
     pub fn create_tree(&self) -> Result<TreeId> {
         let id = self.engine().directory.new_id();
@@ -445,11 +474,19 @@ impl Transaction {
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
     /// On 58030 the outcome is unknown until the next open.
     pub fn commit(self) -> Result<()> {
+        self.commit_then(|| Ok(()))
+    }
+
+    /// As [`Transaction::commit`]; calls `publish` when the changes are visible and the table locks are
+    /// still held, so that whoever waits for those sees what it published. Its error is returned, but
+    /// undoes nothing.
+    pub fn commit_then(self, publish: impl FnOnce() -> Result<()>) -> Result<()> {
         Held::assert_none();
         self.inner.lock().over = true;
         if !self.has_written() {
+            let published = publish();
             self.end_reading();
-            return Ok(());
+            return published;
         }
         let engine = self.engine();
         let end = engine.append_commit(&self.tx)?;
@@ -465,8 +502,9 @@ impl Transaction {
             Fate::Committed(_) => Ok(()),
             _ => Err(error),
         })?;
+        let published = publish();
         self.release_locks();
-        Ok(())
+        published
     }
 
     /// Undoes everything. An error means that the store must be reopened to finish the undo.
@@ -505,6 +543,9 @@ impl Transaction {
     fn release_locks(&self) {
         let locked = std::mem::take(&mut self.inner.lock().locked);
         self.engine().locks.release(&self.tx, locked.into_iter());
+        let tables = std::mem::take(&mut self.inner.lock().table_locks);
+        self.engine().table_locks.release(&self.tx, tables.into_iter().map(|(table, _)| table));
+        self.tx.released.set();
     }
 }
 
@@ -514,6 +555,10 @@ impl Drop for Transaction {
             if let Err(error) = self.undo_all() {
                 tracing::error!(%error, transaction = self.tx.id, "rollback failed; it is finished by the next start");
             }
+        }
+        // After an error of commit or rollback: nobody is to wait for ever.
+        if !self.tx.released.is_set() {
+            self.release_locks();
         }
     }
 }

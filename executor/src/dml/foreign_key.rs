@@ -290,10 +290,9 @@ impl ReferencedKeys {
             // What the statement (and the step before) has written must be seen, and what others have
             // committed since.
             cx.transaction().start_statement();
-            let (deleted, updated): (Vec<_>, Vec<_>) = work.gone.into_iter().partition(|(_, new)| new.is_none());
-            for (gone, action) in
-                [(deleted, work.check.key.on_delete), (updated, work.check.key.on_update)]
-            {
+            let (deleted, updated): (Vec<_>, Vec<_>) =
+                work.gone.into_iter().partition(|(_, new)| new.is_none());
+            for (gone, action) in [(deleted, work.check.key.on_delete), (updated, work.check.key.on_update)] {
                 if gone.is_empty() {
                     continue;
                 }
@@ -343,8 +342,11 @@ fn follow(work: &Referenced, action: ForeignKeyAction, cx: &ExecContext) -> Resu
     let mut next = ReferencedKeys::of_table(table, cx);
     let deletes = action == ForeignKeyAction::Cascade && work.gone.iter().all(|(_, new)| new.is_none());
     // Rows of different keys get different values when keys cascade.
-    let parts: Vec<&[(Vec<Value>, Option<Vec<Value>>)]> =
-        if action == ForeignKeyAction::Cascade && !deletes { work.gone.chunks(1).collect() } else { vec![&work.gone] };
+    let parts: Vec<&[(Vec<Value>, Option<Vec<Value>>)]> = if action == ForeignKeyAction::Cascade && !deletes {
+        work.gone.chunks(1).collect()
+    } else {
+        vec![&work.gone]
+    };
     for part in parts {
         let keys: Vec<Vec<Value>> = part.iter().map(|(key, _)| key.clone()).collect();
         let (rows, row_keys) = children(check, &keys, &writer.layout, cx)?;
@@ -515,7 +517,11 @@ fn referencing_index(check: &ForeignKeyCheck) -> Option<&Arc<IndexDef>> {
     check.referencing.indexes.iter().find(|index| {
         index.predicate.is_none()
             && index.columns.len() >= columns.len()
-            && index.columns.iter().take(columns.len()).all(|c| c.column.is_some_and(|c| columns.contains(&c)))
+            && index
+                .columns
+                .iter()
+                .take(columns.len())
+                .all(|c| c.column.is_some_and(|c| columns.contains(&c)))
     })
 }
 

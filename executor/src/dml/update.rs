@@ -99,7 +99,13 @@ impl ChangedRows<'_> {
     }
 
     /// Inserts the records of rows that move, and changes the index entries of all. 23505 on a duplicate.
-    pub fn write_entries(&self, keys: &EncodedKeys, old: &Batch, new: &Batch, cx: &ExecContext) -> Result<()> {
+    pub fn write_entries(
+        &self,
+        keys: &EncodedKeys,
+        old: &Batch,
+        new: &Batch,
+        cx: &ExecContext,
+    ) -> Result<()> {
         let layout = &self.writer.layout;
         if !self.moves() {
             return self.writer.change_entries((old, keys), (new, keys), self.changed, false, cx);
@@ -110,7 +116,9 @@ impl ChangedRows<'_> {
             if self.key_differs(old, new, row) {
                 record.clear();
                 layout.row.encode_batch_row(new, row, &mut record)?;
-                if cx.transaction().insert(layout.tree, new_keys.get(row), &record)? == InsertOutcome::Duplicate {
+                if cx.transaction().insert(layout.tree, new_keys.get(row), &record)?
+                    == InsertOutcome::Duplicate
+                {
                     return Err(self.writer.duplicate_row(new, row, cx));
                 }
             }

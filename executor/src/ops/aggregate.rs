@@ -135,10 +135,14 @@ struct OrderedRows {
 
 impl CallState {
     fn new(call: &AggregateCall) -> Result<CallState> {
-        let types: Vec<DataType> = std::iter::once(DataType::OID)
-            .chain(call.args.iter().map(|arg| arg.data_type()))
-            .collect();
-        let key = |data_type, descending, nulls_first| KeyColumn { data_type, descending, nulls_first, nullable: true };
+        let types: Vec<DataType> =
+            std::iter::once(DataType::OID).chain(call.args.iter().map(|arg| arg.data_type())).collect();
+        let key = |data_type, descending, nulls_first| KeyColumn {
+            data_type,
+            descending,
+            nulls_first,
+            nullable: true,
+        };
         let mut order_by: Vec<Expr> = Vec::new();
         let mut columns = vec![key(DataType::OID, false, false)];
         for sort in &call.order_by {
@@ -146,10 +150,8 @@ impl CallState {
             order_by.push(sort.expr.clone());
         }
         // PostgreSQL sorts to find the distinct values, and so hands them over in order.
-        let collects = matches!(
-            call.function.name,
-            "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "xmlagg"
-        );
+        let collects =
+            matches!(call.function.name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "xmlagg");
         if call.distinct && collects && order_by.is_empty() {
             for arg in &call.args {
                 columns.push(key(arg.data_type(), false, false));
@@ -413,7 +415,8 @@ impl Aggregate {
         let mut groups = Vec::new();
         for set in &mut self.sets {
             if let Some(table) = &mut set.table {
-                let columns: Vec<Arc<Vector>> = set.columns.iter().map(|&column| keys[column].clone()).collect();
+                let columns: Vec<Arc<Vector>> =
+                    set.columns.iter().map(|&column| keys[column].clone()).collect();
                 table.insert(&columns, batch.len(), &mut groups, None)?;
                 set.calls.iter_mut().for_each(|call| call.accumulator.resize(table.len()));
             }
@@ -459,9 +462,9 @@ impl Aggregate {
                 });
             }
             for call in &op.grouping_calls {
-                let bits = call.iter().fold(0i32, |bits, column| {
-                    bits << 1 | i32::from(!set.columns.contains(column))
-                });
+                let bits = call
+                    .iter()
+                    .fold(0i32, |bits, column| bits << 1 | i32::from(!set.columns.contains(column)));
                 let physical = types::Physical::Int32;
                 columns.push(Arc::new(Vector::constant(&Value::Int32(bits), physical, groups)));
             }

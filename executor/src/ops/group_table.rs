@@ -71,8 +71,7 @@ fn hash_word(word: u64) -> u64 {
 
 #[inline]
 fn hash_words(words: [u64; 2]) -> u64 {
-    let product =
-        u128::from(words[0] ^ 0x9E37_79B9_7F4A_7C15) * u128::from(words[1] ^ 0xE703_7ED1_A0B4_28DB);
+    let product = u128::from(words[0] ^ 0x9E37_79B9_7F4A_7C15) * u128::from(words[1] ^ 0xE703_7ED1_A0B4_28DB);
     hash_word((product as u64) ^ ((product >> 64) as u64))
 }
 
@@ -259,9 +258,7 @@ impl GroupTable {
                 position = (position + 1) & mask;
             }
         }));
-        let again = |row: usize, same: &dyn Fn(usize) -> bool| {
-            lookup(&self.slots, scratch.hashes[row], same)
-        };
+        let again = |row: usize, same: &dyn Fn(usize) -> bool| lookup(&self.slots, scratch.hashes[row], same);
         match &self.index {
             Index::Word(known) => {
                 for (row, group) in groups.iter_mut().enumerate() {
@@ -453,9 +450,8 @@ fn slice_of<'b>(bytes: &'b [u8], ends: &[usize], index: usize) -> &'b [u8] {
 fn pack(key: &[u8]) -> [u64; 2] {
     let mut padded = [0u8; 16];
     padded[..key.len()].copy_from_slice(key);
-    let [a, b] = [&padded[..8], &padded[8..]].map(|half| {
-        half.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte))
-    });
+    let [a, b] = [&padded[..8], &padded[8..]]
+        .map(|half| half.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
     [a, b]
 }
 
@@ -516,7 +512,10 @@ mod tests {
     fn keys_of_every_form_are_told_apart() {
         let int = |n: i32| if n % 11 == 0 { Value::Null } else { Value::Int32(n % 37) };
         check(&[DataType::INT4], &(0..300).map(|n| vec![int(n)]).collect::<Vec<_>>());
-        check(&[DataType::INT4, DataType::INT4], &(0..300).map(|n| vec![int(n), int(n / 3)]).collect::<Vec<_>>());
+        check(
+            &[DataType::INT4, DataType::INT4],
+            &(0..300).map(|n| vec![int(n), int(n / 3)]).collect::<Vec<_>>(),
+        );
         let text = |n: usize| Value::text("x".repeat(n % 23));
         check(&[DataType::TEXT], &(0..100).map(|n| vec![text(n)]).collect::<Vec<_>>());
         check(

@@ -20,8 +20,8 @@ use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::aggregate::{MAX_LEVEL, PARTITIONS, partition_of};
 use crate::ops::group_table::{GroupTable, NO_GROUP};
-use crate::row_buffer::RowBuffer;
 use crate::ops::sub_plan::more_than_one_row;
+use crate::row_buffer::RowBuffer;
 use crate::spill::{RunReader, RunWriter};
 
 /// The end of a chain.
@@ -107,7 +107,12 @@ struct Probe {
 }
 
 impl HashJoin {
-    pub fn new(node: &Arc<Node>, left: BoxOperator, right: BoxOperator, cx: &ExecContext) -> Result<HashJoin> {
+    pub fn new(
+        node: &Arc<Node>,
+        left: BoxOperator,
+        right: BoxOperator,
+        cx: &ExecContext,
+    ) -> Result<HashJoin> {
         let op = join(node)?;
         let types = |node: &Node| node.columns.iter().map(|column| column.data_type).collect::<Vec<_>>();
         let (left_types, right_types) = (types(&op.left), types(&op.right));
@@ -168,7 +173,8 @@ pub(crate) fn pair(
 ) -> Batch {
     let placeholder = Arc::new(Vector::nulls(Physical::Bool, left_rows.len()));
     let width = left.columns().len();
-    let whole = left_rows.len() == left.len() && left_rows.iter().enumerate().all(|(i, &row)| i == row as usize);
+    let whole =
+        left_rows.len() == left.len() && left_rows.iter().enumerate().all(|(i, &row)| i == row as usize);
     let columns = left
         .columns()
         .iter()
@@ -178,12 +184,12 @@ pub(crate) fn pair(
             _ if whole => column.clone(),
             _ => Arc::new(column.gather(left_rows)),
         })
-        .chain(right.columns().iter().enumerate().map(|(position, column)| {
-            match wanted.get(width + position) {
+        .chain(right.columns().iter().enumerate().map(
+            |(position, column)| match wanted.get(width + position) {
                 Some(false) => placeholder.clone(),
                 _ => Arc::new(column.gather(right_rows)),
-            }
-        }))
+            },
+        ))
         .collect();
     Batch::new(columns, left_rows.len())
 }
@@ -204,7 +210,9 @@ fn is_null_aware(kind: JoinKind) -> bool {
 impl HashJoin {
     /// Reads the right side. Returns `None` when it did not fit and went to disk with the left side.
     fn build(&mut self, op: &HashJoinOp, cx: &ExecContext) -> Result<Option<Build>> {
-        let Some(mut source) = self.right.take() else { return Err(Error::internal("nothing to build from")) };
+        let Some(mut source) = self.right.take() else {
+            return Err(Error::internal("nothing to build from"));
+        };
         let key_types: Vec<DataType> = op.keys.iter().map(|(_, right)| right.data_type()).collect();
         let right_keys: Vec<&Expr> = op.keys.iter().map(|(_, right)| right).collect();
         let mut rows = RowBuffer::new(&self.right_types);
@@ -222,7 +230,8 @@ impl HashJoin {
             if keep_keys {
                 if keys.first().is_some_and(|key| key.has_nulls()) {
                     let key = &keys[0];
-                    null_first.extend((0..batch.len()).filter(|&r| key.is_null(r)).map(|r| (base + r) as u32));
+                    null_first
+                        .extend((0..batch.len()).filter(|&r| key.is_null(r)).map(|r| (base + r) as u32));
                 }
                 if op.keys.len() > 1 || !op.residual.is_empty() {
                     key_rows.append(&Batch::new(keys.clone(), batch.len()));
@@ -432,7 +441,9 @@ impl HashJoin {
                     right_rows = kept.iter().map(|&i| right_rows[i as usize]).collect();
                 }
                 for &row in &left_rows {
-                    if std::mem::replace(&mut probe.matched[row as usize], true) && op.kind == JoinKind::Single {
+                    if std::mem::replace(&mut probe.matched[row as usize], true)
+                        && op.kind == JoinKind::Single
+                    {
                         return Err(more_than_one_row());
                     }
                 }
@@ -502,9 +513,8 @@ impl HashJoin {
             }
         }
         if op.kind == JoinKind::NullAwareAnti {
-            let kept: Vec<u32> = (0..rows as u32)
-                .filter(|&row| !matched[row as usize] && !unknown[row as usize])
-                .collect();
+            let kept: Vec<u32> =
+                (0..rows as u32).filter(|&row| !matched[row as usize] && !unknown[row as usize]).collect();
             return Ok(self.left_only(op, &probe.batch, &kept));
         }
         let validity = Validity::from_fn(rows, |row| !unknown[row]);

@@ -51,11 +51,26 @@ impl IndexJoin {
             inner_types.push(DataType::BYTEA);
         }
         let reads = inputs_read(&op.residual, op.left.columns.len() + inner_types.len());
-        Ok(IndexJoin { node: node.clone(), left, table, index, inner_types, reads, reader: None, waiting: Vec::new() })
+        Ok(IndexJoin {
+            node: node.clone(),
+            left,
+            table,
+            index,
+            inner_types,
+            reads,
+            reader: None,
+            waiting: Vec::new(),
+        })
     }
 
     /// The inner rows of each distinct key: the rows, and the key number of each, ascending.
-    fn look_up(&self, keys: &[Vec<u8>], whole: bool, reader: &RowReader, cx: &ExecContext) -> Result<(Batch, Vec<u32>)> {
+    fn look_up(
+        &self,
+        keys: &[Vec<u8>],
+        whole: bool,
+        reader: &RowReader,
+        cx: &ExecContext,
+    ) -> Result<(Batch, Vec<u32>)> {
         let environment = cx.environment();
         let transaction = &environment.transaction;
         match &self.index {
@@ -64,7 +79,8 @@ impl IndexJoin {
                 let mut sink = reader.sink(usize::MAX, &environment.cancel);
                 let mut owners = Vec::new();
                 for (number, key) in keys.iter().enumerate() {
-                    let mut scan = transaction.scan(self.table.tree, KeyRange::prefix(key), Direction::Forward)?;
+                    let mut scan =
+                        transaction.scan(self.table.tree, KeyRange::prefix(key), Direction::Forward)?;
                     while scan.fill(&mut sink)? {}
                     owners.resize(sink.len(), number as u32);
                 }
@@ -81,7 +97,8 @@ impl IndexJoin {
                     })?;
                 } else {
                     for (number, key) in keys.iter().enumerate() {
-                        let mut scan = transaction.scan(index.tree, KeyRange::prefix(key), Direction::Forward)?;
+                        let mut scan =
+                            transaction.scan(index.tree, KeyRange::prefix(key), Direction::Forward)?;
                         let mut sink = RowKeys { index, row_keys: &mut row_keys };
                         while scan.fill(&mut sink)? {}
                         owners.resize(row_keys.len(), number as u32);

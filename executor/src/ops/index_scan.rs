@@ -80,7 +80,12 @@ impl IndexScan {
     }
 
     /// The next entries, at least one; `None` at the end.
-    fn entries(&self, op: &IndexScanOp, running: &mut Running, cx: &ExecContext) -> Result<Option<Entries<'_>>> {
+    fn entries(
+        &self,
+        op: &IndexScanOp,
+        running: &mut Running,
+        cx: &ExecContext,
+    ) -> Result<Option<Entries<'_>>> {
         let direction = if op.backward { Direction::Backward } else { Direction::Forward };
         let mut sink = Entries {
             layout: &self.index,
@@ -113,8 +118,12 @@ impl IndexScan {
 
     /// Rows made of index entries alone.
     fn from_entries(&self, op: &IndexScanOp, entries: &Entries<'_>) -> Result<Batch> {
-        let mut builders: Vec<_> =
-            op.scan.columns.iter().map(|&column| self.table.row.builder(column, entries.row_keys.len())).collect();
+        let mut builders: Vec<_> = op
+            .scan
+            .columns
+            .iter()
+            .map(|&column| self.table.row.builder(column, entries.row_keys.len()))
+            .collect();
         let mut keys = types::Strings::default();
         for (key, record) in entries.entries.iter().flatten() {
             let (row_key, include) = self.index.split_record(record)?;

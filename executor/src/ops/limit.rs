@@ -70,7 +70,8 @@ impl Operator for Limit {
             }
             let batch = batch.slice(skip as usize, batch.len());
             skip = 0;
-            let wanted = take.map_or(batch.len(), |take| batch.len().min(usize::try_from(take).unwrap_or(usize::MAX)));
+            let wanted =
+                take.map_or(batch.len(), |take| batch.len().min(usize::try_from(take).unwrap_or(usize::MAX)));
             take = take.map(|take| take - wanted as u64);
             self.counts = Some((skip, take));
             let mut end = wanted;

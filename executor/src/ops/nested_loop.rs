@@ -14,8 +14,8 @@ use crate::context::ExecContext;
 use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::hash_join::{bools, inputs_read, null_row, pair};
-use crate::row_buffer::RowBuffer;
 use crate::ops::sub_plan::more_than_one_row;
+use crate::row_buffer::RowBuffer;
 
 pub struct NestedLoop {
     node: Arc<Node>,
@@ -86,10 +86,8 @@ impl NestedLoop {
         }
         let len = rows.len();
         rows.append(&null_row(&self.right_types));
-        let track = matches!(
-            op.kind,
-            JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti
-        );
+        let track =
+            matches!(op.kind, JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti);
         if track && !op.parameters.is_empty() {
             return Err(Error::internal("a lateral join cannot keep right rows"));
         }
@@ -356,7 +354,9 @@ impl Operator for NestedLoop {
             };
             let Some(batch) = batch else {
                 self.left = None;
-                if self.right.is_none() && matches!(op.kind, JoinKind::Right | JoinKind::Full | JoinKind::RightAnti) {
+                if self.right.is_none()
+                    && matches!(op.kind, JoinKind::Right | JoinKind::Full | JoinKind::RightAnti)
+                {
                     self.right = Some(self.materialise(op, cx)?);
                 }
                 return Ok(self.finish_right(op));
@@ -364,14 +364,8 @@ impl Operator for NestedLoop {
             if self.right.is_none() {
                 self.right = Some(self.materialise(op, cx)?);
             }
-            self.current = Some(Current {
-                batch,
-                row: 0,
-                right_row: 0,
-                run: None,
-                matched: false,
-                unknown: false,
-            });
+            self.current =
+                Some(Current { batch, row: 0, right_row: 0, run: None, matched: false, unknown: false });
         }
     }
 }

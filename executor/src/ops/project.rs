@@ -21,7 +21,9 @@ impl Project {
 
 impl Operator for Project {
     fn next(&mut self, cx: &ExecContext) -> Result<Option<Batch>> {
-        let Op::Project { exprs, .. } = &self.node.op else { return Err(Error::internal("not a projection")) };
+        let Op::Project { exprs, .. } = &self.node.op else {
+            return Err(Error::internal("not a projection"));
+        };
         let Some(batch) = self.input.next(cx)? else { return Ok(None) };
         let columns = cx.eval_all(exprs, &batch)?;
         Ok(Some(Batch::new(columns, batch.len())))

@@ -36,7 +36,8 @@ impl Operator for ProjectSet {
             }
             cx.check_interrupt()?;
             let Some(batch) = self.input.next(cx)? else { return Ok(None) };
-            let args = calls.iter().map(|call| cx.eval_all(&call.args, &batch)).collect::<Result<Vec<_>>>()?;
+            let args =
+                calls.iter().map(|call| cx.eval_all(&call.args, &batch)).collect::<Result<Vec<_>>>()?;
             let mut builders: Vec<Vec<VectorBuilder>> = calls
                 .iter()
                 .map(|call| call.columns.iter().map(|(_, t)| builder_for(*t, batch.len())).collect())

@@ -39,12 +39,7 @@ pub fn build(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
     if point {
         return Ok(Box::new(PointLookup { node: node.clone(), layout, done: false }));
     }
-    Ok(Box::new(TableScan {
-        node: node.clone(),
-        layout,
-        state: State::NotStarted,
-        next_batch: FIRST_BATCH,
-    }))
+    Ok(Box::new(TableScan { node: node.clone(), layout, state: State::NotStarted, next_batch: FIRST_BATCH }))
 }
 
 fn scan_of(node: &Node) -> Result<&SeqScan> {
@@ -181,7 +176,8 @@ impl Running {
         let mut sink = self.reader.sink(limit, &environment.cancel);
         while sink.len() < limit {
             if let Some(scan) = &mut self.current {
-                let more = if row_key { scan.fill(&mut sink)? } else { scan.fill(&mut WithoutKey(&mut sink))? };
+                let more =
+                    if row_key { scan.fill(&mut sink)? } else { scan.fill(&mut WithoutKey(&mut sink))? };
                 if !more {
                     self.current = None;
                 }

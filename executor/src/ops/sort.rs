@@ -35,7 +35,11 @@ pub struct Sort {
 enum State {
     NotStarted,
     /// All rows in memory: handed over from `next` on.
-    Memory { rows: Batch, order: Vec<u32>, next: usize },
+    Memory {
+        rows: Batch,
+        order: Vec<u32>,
+        next: usize,
+    },
     Merge(Merge),
 }
 
@@ -72,8 +76,7 @@ impl Sort {
                 let kilobytes = self.memory.peak_bytes().div_ceil(1024);
                 cx.update_stats(self.node.id, |stats| {
                     stats.memory_bytes = stats.memory_bytes.max(kilobytes as u64 * 1024);
-                    stats.remarks =
-                        vec![("Sort Method".into(), format!("quicksort  Memory: {kilobytes}kB"))];
+                    stats.remarks = vec![("Sort Method".into(), format!("quicksort  Memory: {kilobytes}kB"))];
                 });
             }
             let order = encoded.sorted();

@@ -13,8 +13,8 @@ use crate::context::ExecContext;
 use crate::memory::Reservation;
 use crate::operator::{BoxOperator, Operator};
 use crate::ops::limit::row_count;
-use crate::row_buffer::RowBuffer;
 use crate::ops::sort::key_layout;
+use crate::row_buffer::RowBuffer;
 use crate::table::keys::EncodedKeys;
 
 pub struct TopN {
@@ -39,7 +39,8 @@ impl TopN {
         let Op::TopN { keys, limit, offset, .. } = &self.node.op else {
             return Err(Error::internal("not a top-n sort"));
         };
-        let skip = offset.as_ref().map(|expr| row_count(expr, "OFFSET", cx)).transpose()?.flatten().unwrap_or(0);
+        let skip =
+            offset.as_ref().map(|expr| row_count(expr, "OFFSET", cx)).transpose()?.flatten().unwrap_or(0);
         let take = row_count(limit, "LIMIT", cx)?;
         let wanted = take.map_or(u64::MAX, |take| take.saturating_add(skip));
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
@@ -91,7 +92,8 @@ impl TopN {
         if cx.is_instrumented() {
             cx.update_stats(self.node.id, |stats| {
                 stats.memory_bytes = stats.memory_bytes.max(kilobytes as u64 * 1024);
-                stats.remarks = vec![("Sort Method".into(), format!("top-N heapsort  Memory: {kilobytes}kB"))];
+                stats.remarks =
+                    vec![("Sort Method".into(), format!("top-N heapsort  Memory: {kilobytes}kB"))];
             });
         }
         let result = kept.finish().gather(&order);

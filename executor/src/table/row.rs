@@ -44,15 +44,24 @@ struct Entries {
 const KEEP_ORDER: usize = 16;
 
 impl RowWriter {
-    pub fn new(table: &Arc<TableDef>, maintenance: &[IndexMaintenance], cx: &ExecContext) -> Result<RowWriter> {
+    pub fn new(
+        table: &Arc<TableDef>,
+        maintenance: &[IndexMaintenance],
+        cx: &ExecContext,
+    ) -> Result<RowWriter> {
         let layout = cx.tables().layout(table);
         let mut indexes = Vec::with_capacity(layout.indexes.len());
         for index in &layout.indexes {
-            let maintenance = maintenance
-                .iter()
-                .find(|maintenance| maintenance.index.id == index.index.id)
-                .ok_or_else(|| Error::internal(format!("the plan leaves out index \"{}\"", index.index.name)))?;
-            indexes.push(IndexWriter::new(index, maintenance.keys.clone(), maintenance.predicate.clone(), table));
+            let maintenance =
+                maintenance.iter().find(|maintenance| maintenance.index.id == index.index.id).ok_or_else(
+                    || Error::internal(format!("the plan leaves out index \"{}\"", index.index.name)),
+                )?;
+            indexes.push(IndexWriter::new(
+                index,
+                maintenance.keys.clone(),
+                maintenance.predicate.clone(),
+                table,
+            ));
         }
         Ok(RowWriter { layout, indexes })
     }
@@ -219,7 +228,8 @@ impl RowWriter {
     /// 23505 for row `row` of `rows`, whose key the table holds already.
     pub fn duplicate_row(&self, rows: &Batch, row: usize, cx: &ExecContext) -> Error {
         let table = self.table();
-        let (Some(key), Some(index)) = (&self.layout.key, table.indexes.iter().find(|index| index.is_clustered))
+        let (Some(key), Some(index)) =
+            (&self.layout.key, table.indexes.iter().find(|index| index.is_clustered))
         else {
             return Error::internal(format!("row id given out twice in table \"{}\"", table.name));
         };
@@ -236,7 +246,12 @@ pub struct ConflictOf {
 }
 
 impl IndexWriter {
-    fn new(layout: &Arc<IndexLayout>, keys: Vec<Expr>, predicate: Option<Expr>, table: &TableDef) -> IndexWriter {
+    fn new(
+        layout: &Arc<IndexLayout>,
+        keys: Vec<Expr>,
+        predicate: Option<Expr>,
+        table: &TableDef,
+    ) -> IndexWriter {
         let mut reads = vec![false; table.columns.len()];
         for expr in keys.iter().chain(&predicate) {
             expr::walk::visit(expr, &mut |expr| {
@@ -308,7 +323,9 @@ impl IndexWriter {
 
     fn rewrite(&self, key: &[u8], record: &[u8], cx: &ExecContext) -> Result<()> {
         let transaction = cx.transaction();
-        match settle(transaction, self.layout.tree, key, || transaction.update(self.layout.tree, key, record))? {
+        match settle(transaction, self.layout.tree, key, || {
+            transaction.update(self.layout.tree, key, record)
+        })? {
             WriteOutcome::Done => Ok(()),
             outcome => Err(self.corrupted(outcome)),
         }

@@ -11,7 +11,7 @@ use expr::{CallForm, Comparison, Expr, Operator};
 use planner::physical::plan::KeyRange as PlanRange;
 use storage::{KeyRange, RecordSink};
 use types::key::{KeyLayout, successor};
-use types::row::{Comparison as RowComparison, ColumnTest, RowDecoder, RowLayout, RowPredicate};
+use types::row::{ColumnTest, Comparison as RowComparison, RowDecoder, RowLayout, RowPredicate};
 use types::{Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder};
 
 use crate::context::ExecContext;
@@ -189,7 +189,9 @@ fn column_test(conjunct: &Expr, cx: &ExecContext) -> Result<Pushed> {
             Some(position) => Pushed::Test(position, ColumnTest::IsNull),
             None => Pushed::No,
         },
-        Expr::InList { arg, list, operator, negated: false } if operator.is_equality() && same_order(operator) => {
+        Expr::InList { arg, list, operator, negated: false }
+            if operator.is_equality() && same_order(operator) =>
+        {
             match input(arg) {
                 Some(position) if list.iter().all(Expr::is_execution_constant) => {
                     let mut values = Vec::with_capacity(list.len());
@@ -199,7 +201,11 @@ fn column_test(conjunct: &Expr, cx: &ExecContext) -> Result<Pushed> {
                             values.push(value);
                         }
                     }
-                    if values.is_empty() { Pushed::Never } else { Pushed::Test(position, ColumnTest::In(values)) }
+                    if values.is_empty() {
+                        Pushed::Never
+                    } else {
+                        Pushed::Test(position, ColumnTest::In(values))
+                    }
                 }
                 _ => Pushed::No,
             }

@@ -35,6 +35,18 @@ pub struct PhysicalPlan {
     pub is_read_only: bool,
 }
 
+impl PhysicalPlan {
+    /// OID of the table that the statement itself changes.
+    pub fn target(&self) -> Option<u32> {
+        match &self.root.op {
+            Op::Insert(insert) => Some(insert.table.id.0),
+            Op::Update(update) => Some(update.table.id.0),
+            Op::Delete(delete) => Some(delete.table.id.0),
+            _ => None,
+        }
+    }
+}
+
 /// Position of a node in the plan, in EXPLAIN's order; run-time statistics hang on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);

@@ -24,6 +24,7 @@ pub mod prepared;
 
 pub mod copy;
 pub mod cursor;
+pub mod ddl;
 pub mod settings;
 pub mod utility;
 

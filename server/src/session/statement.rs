@@ -16,6 +16,7 @@ use parser::Statement;
 use parser::ast::{Expr as AstExpr, Node, SelectStmt, TypeName};
 use planner::physical::plan::PhysicalPlan;
 use planner::{Bound, PlanContext};
+use storage::TableLock;
 use types::text::TextContext;
 use types::{DataType, Error, Result, Schema, Value};
 
@@ -145,11 +146,7 @@ impl Session {
         let mut restarts = 0;
         loop {
             transaction.start_statement();
-            let planning = self.planning()?;
-            let plan = self.plan(statement, parameter_types, &planning)?;
-            if !plan.is_read_only {
-                self.check_writable(&statement.statement.command_tag())?;
-            }
+            let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
             let mut rows =
                 executor::execute(&plan, self.environment(&planning, Arc::clone(&parameters), false)?)?;
             if describe && restarts == 0 && !plan.schema.fields.is_empty() {
@@ -198,11 +195,7 @@ impl Session {
     ) -> Result<Rows> {
         let transaction = self.current_transaction()?;
         transaction.start_statement();
-        let planning = self.planning()?;
-        let plan = self.plan(statement, parameter_types, &planning)?;
-        if !plan.is_read_only {
-            self.check_writable(&statement.statement.command_tag())?;
-        }
+        let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
         executor::execute(&plan, self.environment(&planning, parameters.into(), false)?)
     }
 
@@ -241,6 +234,37 @@ impl Session {
         match planner::bind(&statement.statement, &cx)? {
             Bound::Query(bound) => planner::optimize(*bound, &cx).map(Arc::new),
             Bound::Ddl(_) | Bound::Utility => Err(Error::not_supported(statement.statement.command_tag())),
+        }
+    }
+
+    /// The plan of a statement that is about to run, its tables locked against schema changes.
+    ///
+    /// 25006 for a change in a read-only transaction.
+    pub(crate) fn plan_and_lock(
+        &mut self,
+        statement: &ParsedStatement,
+        parameter_types: &[DataType],
+    ) -> Result<(Planning, Arc<PhysicalPlan>)> {
+        let transaction = self.current_transaction()?;
+        loop {
+            let planning = self.planning()?;
+            let plan = self.plan(statement, parameter_types, &planning)?;
+            if !plan.is_read_only {
+                self.check_writable(&statement.statement.command_tag())?;
+            }
+            let target = plan.target();
+            for &relation in &plan.depends_on {
+                if relation < catalog::FIRST_USER_OID {
+                    continue;
+                }
+                let mode =
+                    if target == Some(relation) { TableLock::RowExclusive } else { TableLock::AccessShare };
+                transaction.lock_table(u64::from(relation), mode, true)?;
+            }
+            // Whoever was in the way may have changed what the plan rests on.
+            if Arc::ptr_eq(&self.catalog()?, planning.host.catalog()) {
+                return Ok((planning, plan));
+            }
         }
     }
 
@@ -302,11 +326,20 @@ impl Session {
         self.lock_schema()?;
         let transaction = self.current_transaction()?;
         transaction.start_statement();
-        let planning = self.planning()?;
-        let cx = planning.context(&statement.query_text, &[]);
-        let Bound::Ddl(bound) = planner::bind(&statement.statement, &cx)? else {
-            return Err(Error::not_supported(&tag));
+        let (planning, bound) = loop {
+            let planning = self.planning()?;
+            let cx = planning.context(&statement.query_text, &[]);
+            let Bound::Ddl(bound) = planner::bind(&statement.statement, &cx)? else {
+                return Err(Error::not_supported(&tag));
+            };
+            for (relation, mode) in super::ddl::locks(&bound.ddl, planning.host.catalog()) {
+                transaction.lock_table(u64::from(relation.0), mode, true)?;
+            }
+            if Arc::ptr_eq(&self.catalog()?, planning.host.catalog()) {
+                break (planning, bound);
+            }
         };
+        transaction.start_statement();
         for notice in &bound.notices {
             self.send_notice(client, Severity::Notice, notice);
         }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use catalog::{Catalog, CatalogChange};
 use parser::ast::{IsolationLevel as Level, TransactionKind, TransactionMode, TransactionStmt};
-use storage::{IsolationLevel, Savepoint, Transaction, TransactionOptions};
+use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 
-use crate::database::DdlGuard;
 use crate::session::settings::Settings;
 use crate::session::{Client, Session};
 use crate::wire::encode::Severity;
+
+/// What stands for "the schema" among table locks: the OID of `pg_class`, which no table of a user has.
+const SCHEMA_LOCK: u64 = 1259;
 
 /// Where a session stands between transactions and within one.
 #[derive(Default)]
@@ -36,7 +38,6 @@ struct Open {
     /// The catalog with this transaction's own changes, if it made any.
     catalog: Option<Arc<Catalog>>,
     change: CatalogChange,
-    ddl: Option<DdlGuard>,
     savepoints: Vec<NamedSavepoint>,
     /// SET is undone by ROLLBACK.
     settings: Arc<Settings>,
@@ -147,7 +148,6 @@ impl Session {
             used: false,
             catalog: None,
             change: CatalogChange::default(),
-            ddl: None,
             savepoints: Vec::new(),
             settings: Arc::clone(&self.settings),
         });
@@ -205,15 +205,8 @@ impl Session {
 
     /// Waits for the right to change the schema and keeps it to the end of the transaction.
     pub(crate) fn lock_schema(&mut self) -> Result<()> {
-        self.current_transaction()?;
-        let timeout_ms = self.settings.derived().lock_timeout_ms;
-        let timeout = (timeout_ms > 0).then(|| std::time::Duration::from_millis(timeout_ms));
-        let lock = Arc::clone(&self.server.ddl_lock);
-        if let Some(open) = &mut self.transaction.open
-            && open.ddl.is_none()
-        {
-            open.ddl = Some(lock.acquire(timeout)?);
-        }
+        let transaction = self.current_transaction()?;
+        transaction.lock_table(SCHEMA_LOCK, TableLock::Exclusive, true)?;
         Ok(())
     }
 
@@ -245,20 +238,17 @@ impl Session {
             return Ok(());
         };
         let result = match open.transaction.take().map(Arc::try_unwrap) {
-            Some(Ok(transaction)) => transaction.commit(),
+            // The schema lock is ours until it is published: nobody else has published since we looked.
+            Some(Ok(transaction)) => transaction.commit_then(|| match open.change.is_empty() {
+                true => Ok(()),
+                false => self.server.publish(self.database, &open.change),
+            }),
             Some(Err(_)) => Err(Error::internal("the transaction is still in use at commit")),
             None => Ok(()),
         };
-        match result {
-            Ok(()) if !open.change.is_empty() => {
-                // The schema lock is still ours, so nobody else has published since we looked.
-                self.server.publish(self.database, &open.change)?;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                self.settings = open.settings;
-                return Err(error);
-            }
+        if let Err(error) = result {
+            self.settings = open.settings;
+            return Err(error);
         }
         drop(open);
         self.end_local_settings(client);

@@ -17,7 +17,7 @@ use types::{Error, Result};
 use crate::buffer::guard::Held;
 use crate::transaction::RowLock;
 use crate::undo::{Fate, TxState};
-use crate::wait::{self, WaitReason};
+use crate::wait::{self, Signal, WaitReason};
 
 const SHARDS: usize = 16;
 
@@ -119,6 +119,8 @@ impl RowLocks {
 struct Waiting {
     process_id: i32,
     on: Arc<TxState>,
+    /// `ShareLock on transaction 7`, as deadlock reports say it.
+    what: String,
 }
 
 /// Who waits for whom.
@@ -130,18 +132,41 @@ pub struct WaitGraph {
 impl WaitGraph {
     /// Returns once `owner` is over. 40P01, 55P03, or what the waiter says.
     pub fn wait_for(&self, me: &TxState, owner: &Arc<TxState>, timeout: Option<Duration>) -> Result<()> {
+        let what = format!("ShareLock on transaction {}", owner.id);
+        self.wait_until(me, owner, &owner.done, what, timeout)
+    }
+
+    /// Returns once `owner` has given its locks back; `what` is wanted of it.
+    pub fn wait_for_release(
+        &self,
+        me: &TxState,
+        owner: &Arc<TxState>,
+        what: String,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        self.wait_until(me, owner, &owner.released, what, timeout)
+    }
+
+    fn wait_until(
+        &self,
+        me: &TxState,
+        owner: &Arc<TxState>,
+        signal: &Arc<Signal>,
+        what: String,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
         Held::assert_none();
         {
             let mut waiting = self.waiting.lock();
-            if let Some(detail) = cycle(&waiting, me, owner) {
+            if let Some(detail) = cycle(&waiting, me, owner, &what) {
                 return Err(Error::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
                     .with_detail(detail)
                     .with_hint("See server log for query details."));
             }
-            waiting.insert(me.id, Waiting { process_id: me.process_id, on: owner.clone() });
+            waiting.insert(me.id, Waiting { process_id: me.process_id, on: owner.clone(), what });
         }
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let result = wait::wait(&owner.done, WaitReason::Lock, deadline);
+        let result = wait::wait(signal, WaitReason::Lock, deadline);
         self.waiting.lock().remove(&me.id);
         if result? {
             Ok(())
@@ -152,18 +177,15 @@ impl WaitGraph {
 }
 
 /// PostgreSQL's detail lines when `owner` waits, directly or not, for `me`.
-fn cycle(waiting: &HashMap<u64, Waiting>, me: &TxState, owner: &Arc<TxState>) -> Option<String> {
-    let line = |process: i32, on: &TxState| {
-        format!(
-            "Process {process} waits for ShareLock on transaction {}; blocked by process {}.",
-            on.id, on.process_id
-        )
+fn cycle(waiting: &HashMap<u64, Waiting>, me: &TxState, owner: &Arc<TxState>, what: &str) -> Option<String> {
+    let line = |process: i32, on: &TxState, what: &str| {
+        format!("Process {process} waits for {what}; blocked by process {}.", on.process_id)
     };
-    let mut lines = vec![line(me.process_id, owner)];
+    let mut lines = vec![line(me.process_id, owner, what)];
     let mut at = owner.id;
     for _ in 0..=waiting.len() {
         let next = waiting.get(&at)?;
-        lines.push(line(next.process_id, &next.on));
+        lines.push(line(next.process_id, &next.on, &next.what));
         if next.on.id == me.id {
             return Some(lines.join("\n"));
         }

@@ -32,6 +32,8 @@ pub struct TxState {
     commit: AtomicU64,
     /// Set when it ends, committed or undone.
     pub done: Arc<Signal>,
+    /// Set once it holds no lock any more, which is after `done`.
+    pub released: Arc<Signal>,
 }
 
 impl TxState {
@@ -44,6 +46,7 @@ impl TxState {
             last: AtomicU64::new(0),
             commit: AtomicU64::new(0),
             done: Signal::new(),
+            released: Signal::new(),
         }
     }
 
