@@ -615,7 +615,10 @@ impl<'n> Printer<'n> {
             }
         }
         match arg {
-            Expr::Literal { value, data_type, .. } if data_type.oid == to.oid && data_type.modifier < 0 => {
+            Expr::Literal { value, data_type, .. }
+                if (data_type.oid == to.oid && data_type.modifier < 0)
+                    || data_type.oid == DataType::UNKNOWN.oid =>
+            {
                 self.literal(value, *data_type, false);
             }
             _ => {

@@ -227,6 +227,7 @@ impl Binder<'_> {
         let search = self.cx.catalog.search_schemas(&view.search_path, self.cx.role_name());
         let search = std::mem::replace(&mut self.search, search);
         let outside = std::mem::take(&mut self.relations);
+        let stars = self.stars.take();
         self.views.push(view.id);
         let mut barrier = Level::new();
         barrier.barrier = true;
@@ -238,6 +239,7 @@ impl Binder<'_> {
         self.views.pop();
         self.search = search;
         self.relations = outside;
+        self.stars = stars;
         result.map(|(query, _)| query)
     }
 

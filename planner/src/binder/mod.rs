@@ -8,9 +8,14 @@ mod aggregate;
 mod call;
 mod copy;
 mod cte;
+mod ddl;
+mod ddl_alter;
+mod ddl_drop;
+mod ddl_table;
 mod dml;
 mod expr;
 mod from;
+mod object_name;
 mod scope;
 mod select;
 mod set_operation;
@@ -62,7 +67,10 @@ pub fn bind_node(node: &Node, cx: &PlanContext<'_>) -> Result<Bound> {
     if parser::statement::is_plannable(node) {
         return Ok(Bound::Query(Box::new(bind_query(node, cx)?)));
     }
-    Ok(Bound::Utility)
+    Ok(match with_binder(cx, |binder| binder.ddl(node))? {
+        Some(ddl) => Bound::Ddl(ddl),
+        None => Bound::Utility,
+    })
 }
 
 /// A SELECT, INSERT, UPDATE, DELETE or MERGE. 0A000 for any other statement.
@@ -124,6 +132,8 @@ struct Binder<'a> {
     trace: Vec<usize>,
     /// Where each `$n` was first written.
     parameter_spans: Vec<Option<Span>>,
+    /// While a view is defined: the stars of its text, and the columns they stand for.
+    stars: Option<Vec<(Span, String)>>,
 }
 
 /// How deep queries may nest (sub-selects, views).
@@ -144,6 +154,7 @@ impl<'a> Binder<'a> {
             relations: BTreeSet::new(),
             trace: Vec::new(),
             parameter_spans: Vec::new(),
+            stars: None,
         }
     }
 

@@ -28,13 +28,11 @@ pub(super) enum Clause {
     Limit,
     Offset,
     JoinOn,
-    JoinUsing,
     FromFunction,
     FromSubselect,
     Values,
     InsertValues,
     UpdateSource,
-    UpdateTarget,
     Returning,
     Filter,
     WindowPartition,
@@ -48,9 +46,7 @@ pub(super) enum Clause {
     IndexPredicate,
     Generated,
     AlterType,
-    ExecuteParameter,
     CopyWhere,
-    MergeWhen,
 }
 
 impl Clause {
@@ -63,7 +59,7 @@ impl Clause {
             | Clause::DistinctOn
             | Clause::WindowPartition
             | Clause::WindowOrder => return None,
-            Clause::JoinOn | Clause::JoinUsing => "JOIN conditions",
+            Clause::JoinOn => "JOIN conditions",
             Clause::FromFunction => "functions in FROM",
             Clause::FromSubselect => "FROM clause of their own query level",
             Clause::WindowFrameRows => "window ROWS",
@@ -77,7 +73,7 @@ impl Clause {
     pub(super) fn refuses_windows(self) -> Option<&'static str> {
         Some(match self {
             Clause::SelectList | Clause::OrderBy | Clause::DistinctOn => return None,
-            Clause::JoinOn | Clause::JoinUsing => "JOIN conditions",
+            Clause::JoinOn => "JOIN conditions",
             Clause::FromFunction => "functions in FROM",
             Clause::WindowPartition
             | Clause::WindowOrder
@@ -92,7 +88,7 @@ impl Clause {
     pub(super) fn refuses_sets(self) -> Option<&'static str> {
         Some(match self {
             Clause::SelectList | Clause::OrderBy | Clause::DistinctOn | Clause::GroupBy => return None,
-            Clause::JoinOn | Clause::JoinUsing => "JOIN conditions",
+            Clause::JoinOn => "JOIN conditions",
             Clause::WindowPartition
             | Clause::WindowOrder
             | Clause::WindowFrameRows
@@ -113,11 +109,10 @@ impl Clause {
             Clause::Limit => "LIMIT",
             Clause::Offset => "OFFSET",
             Clause::JoinOn => "JOIN/ON",
-            Clause::JoinUsing => "JOIN/USING",
             Clause::FromFunction => "function in FROM",
             Clause::FromSubselect => "sub-SELECT in FROM",
             Clause::Values | Clause::InsertValues => "VALUES",
-            Clause::UpdateSource | Clause::UpdateTarget => "UPDATE",
+            Clause::UpdateSource => "UPDATE",
             Clause::Returning => "RETURNING",
             Clause::Filter => "FILTER",
             Clause::WindowPartition => "PARTITION BY",
@@ -131,9 +126,7 @@ impl Clause {
             Clause::IndexPredicate => "index predicates",
             Clause::Generated => "column generation expressions",
             Clause::AlterType => "transform expressions",
-            Clause::ExecuteParameter => "EXECUTE parameters",
             Clause::CopyWhere => "COPY FROM WHERE conditions",
-            Clause::MergeWhen => "MERGE WHEN conditions",
         }
     }
 }

@@ -169,7 +169,7 @@ pub(super) fn as_inputs(table: &TableDef) -> Vec<(usize, Expr)> {
 }
 
 /// Stored text → its syntax tree. XX000 if it does not parse: it did once.
-fn parse_expr(text: &str) -> Result<ast::Expr> {
+pub(super) fn parse_expr(text: &str) -> Result<ast::Expr> {
     let broken = || Error::internal(format!("stored expression does not parse: {text}"));
     let mut statements = parser::parse(&format!("SELECT {text}")).map_err(|_| broken())?;
     let Some(Node::Select(select)) = statements.pop().map(|statement| statement.node) else {

@@ -2,6 +2,7 @@
 //!
 //! Names are those PostgreSQL gives (`FigureColname`).
 
+use expr::print::quote_identifier;
 use expr::{Expr, walk};
 use parser::ast;
 use types::{Error, Result, Span};
@@ -38,6 +39,7 @@ impl Binder<'_> {
                     } else {
                         let start = self.level().uses.len();
                         let item = self.star_item(&reference.fields, reference.span)?;
+                        self.note_star(reference.span, std::slice::from_ref(&item));
                         self.expand(&item, reference.span, start, &mut targets);
                     }
                 }
@@ -79,6 +81,7 @@ impl Binder<'_> {
             let what = if clause == Clause::Returning { "RETURNING" } else { "SELECT" };
             return Err(Error::syntax(format!("{what} * with no tables specified is not valid")).at(span));
         }
+        self.note_star(span, &items);
         let depth = self.level_index();
         for item in &items {
             let start = self.level().uses.len();
@@ -88,6 +91,35 @@ impl Binder<'_> {
             self.expand(item, span, start, targets);
         }
         Ok(())
+    }
+
+    /// Keeps what a star stood for, as text, for a view's definition.
+    fn note_star(&mut self, span: Span, items: &[Item]) {
+        if self.stars.is_none() {
+            return;
+        }
+        let mut names = Vec::new();
+        for item in items {
+            for column in &item.columns {
+                // A join's column is named by the relation it comes from, if it comes from one alone.
+                let owner = if item.relation_visible {
+                    Some(item)
+                } else {
+                    self.level().items.iter().find(|other| {
+                        other.relation_visible
+                            && other.columns.iter().any(|c| c.name == column.name && c.expr == column.expr)
+                    })
+                };
+                let name = quote_identifier(&column.name);
+                names.push(match owner {
+                    Some(owner) => format!("{}.{name}", quote_identifier(&owner.name)),
+                    None => name,
+                });
+            }
+        }
+        if let Some(stars) = &mut self.stars {
+            stars.push((span, names.join(", ")));
+        }
     }
 
     fn expand(&mut self, item: &Item, span: Span, start: usize, targets: &mut Vec<Target>) {

@@ -1,0 +1,1258 @@
+//! CREATE TABLE, and the parts of it that ALTER TABLE shares: columns, constraints, their indexes.
+//!
+//! Constraints get PostgreSQL's names; serial and identity columns their sequences; defaults and checks are
+//! bound, and kept as the text that they print as. Follows `parse_utilcmd.c` and `heap.c`.
+
+use catalog::{ColumnDef, Identity, IndexColumn, Relation, SchemaId, TableDef};
+use expr::print::{print, quote_identifier};
+use expr::{CastContext, Expr, Volatility, walk};
+use parser::ast;
+use types::{DataType, Error, Result, Span, SqlState, TypeCategory, Value};
+
+use super::Binder;
+use super::object_name::{Taken, joined};
+use super::scope::Clause;
+use crate::ddl::{
+    CreateTable, Ddl, NewConstraint, NewConstraintIndex, NewConstraintKind, NewForeignKey, NewIndex,
+    NewSequence, OwnedSequence, ReferencedTable,
+};
+
+/// A table as far as it is known while a statement builds or alters it.
+pub(super) struct Draft<'c> {
+    pub name: String,
+    pub schema: SchemaId,
+    /// The table being altered.
+    pub existing: Option<&'c TableDef>,
+    pub columns: Vec<ColumnDef>,
+    pub sequences: Vec<OwnedSequence>,
+    pub indexes: Vec<NewIndex>,
+    pub constraints: Vec<NewConstraint>,
+    pub taken: Taken<'c>,
+    pub has_primary_key: bool,
+}
+
+const MAX_COLUMNS: usize = 1600;
+const MAX_INDEX_COLUMNS: usize = 32;
+
+impl<'a> Binder<'a> {
+    pub(super) fn create_table(
+        &mut self,
+        create: &ast::CreateTableStmt,
+        notices: &mut Vec<Error>,
+    ) -> Result<Ddl> {
+        self.refuse_table_clauses(create)?;
+        let schema = self.creation_schema(&create.relation)?;
+        let name = &create.relation.name;
+        if self.is_taken(schema, name, create.if_not_exists, notices)? {
+            return Ok(Ddl::Nothing);
+        }
+        let mut draft = Draft {
+            name: name.clone(),
+            schema,
+            existing: None,
+            columns: Vec::new(),
+            sequences: Vec::new(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            taken: Taken::new(self.cx.catalog, schema, None),
+            has_primary_key: false,
+        };
+        draft.taken.add_relation(name);
+        // Columns first: constraints may name any of them.
+        let mut constraints: Vec<(Option<usize>, &ast::Constraint)> = Vec::new();
+        let mut expressions: Vec<(usize, &ast::Constraint)> = Vec::new();
+        let mut likes = Vec::new();
+        for element in &create.elements {
+            match element {
+                ast::TableElement::Column(column) => {
+                    let ordinal = self.new_column(&mut draft, column)?;
+                    for constraint in &column.constraints {
+                        match constraint.kind {
+                            ast::ConstraintKind::Default(_) | ast::ConstraintKind::Generated(_) => {
+                                expressions.push((ordinal, constraint));
+                            }
+                            _ => constraints.push((Some(ordinal), constraint)),
+                        }
+                    }
+                }
+                ast::TableElement::Constraint(constraint) => constraints.push((None, constraint)),
+                ast::TableElement::Like(like) => {
+                    let from = draft.columns.len();
+                    let table = self.like_columns(&mut draft, like)?;
+                    likes.push((from, table, like));
+                }
+            }
+        }
+        for (ordinal, constraint) in expressions {
+            self.column_expression(&mut draft, ordinal, constraint)?;
+        }
+        // As PostgreSQL: keys, then checks, then foreign keys, each in the order written.
+        for pass in [Pass::Keys, Pass::Checks, Pass::ForeignKeys] {
+            for (column, constraint) in &constraints {
+                if Pass::of(&constraint.kind) == Some(pass) {
+                    self.constraint(&mut draft, *column, constraint)?;
+                }
+            }
+        }
+        for (from, table, like) in likes {
+            self.like_extras(&mut draft, from, &table, like)?;
+        }
+        let Draft { columns, sequences, indexes, constraints, .. } = draft;
+        Ok(Ddl::CreateTable(Box::new(CreateTable {
+            schema,
+            name: name.clone(),
+            owner: self.cx.role,
+            persistence: catalog::Persistence::Permanent,
+            columns,
+            sequences,
+            indexes,
+            constraints,
+            comment: None,
+        })))
+    }
+
+    fn refuse_table_clauses(&self, create: &ast::CreateTableStmt) -> Result<()> {
+        let span = create.span;
+        self.refuse_persistence(create.persistence, create.relation.span)?;
+        if create.on_commit != ast::OnCommit::NotSet {
+            return Err(Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                "ON COMMIT can only be used on temporary tables",
+            ));
+        }
+        if !create.inherits.is_empty() {
+            return Err(Error::not_supported("table inheritance").at(span));
+        }
+        if create.partition_by.is_some() || create.partition_of.is_some() {
+            return Err(Error::not_supported("table partitioning").at(span));
+        }
+        if create.of_type.is_some() {
+            return Err(Error::not_supported("typed tables").at(span));
+        }
+        self.refuse_storage(create.access_method.as_deref(), create.tablespace.as_deref(), &create.options)
+    }
+
+    pub(super) fn refuse_persistence(&self, persistence: ast::Persistence, span: Span) -> Result<()> {
+        match persistence {
+            ast::Persistence::Permanent => Ok(()),
+            ast::Persistence::Temporary => Err(Error::not_supported("temporary relations")
+                .with_hint("Use an ordinary table and drop it when you are done.")
+                .at(span)),
+            ast::Persistence::Unlogged => Err(Error::not_supported("unlogged relations")
+                .with_hint("Every table is logged: leave UNLOGGED out.")
+                .at(span)),
+        }
+    }
+
+    pub(super) fn refuse_storage(
+        &self,
+        access_method: Option<&str>,
+        tablespace: Option<&str>,
+        options: &[ast::DefElem],
+    ) -> Result<()> {
+        if let Some(method) = access_method.filter(|method| *method != "heap") {
+            return Err(Error::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("access method \"{method}\" does not exist"),
+            ));
+        }
+        if let Some(tablespace) = tablespace.filter(|name| !matches!(*name, "pg_default" | "")) {
+            return Err(Error::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("tablespace \"{tablespace}\" does not exist"),
+            ));
+        }
+        if let Some(option) = options.first() {
+            return Err(Error::not_supported(format!("storage parameter \"{}\"", option.name))
+                .with_hint("Leave it out: pages and statistics are managed for you.")
+                .at(option.span));
+        }
+        Ok(())
+    }
+
+    /// Where a new relation goes. 3F000, 42501 for the system's schemas.
+    pub(super) fn creation_schema(&self, range: &ast::RangeVar) -> Result<SchemaId> {
+        let schema = match &range.schema {
+            Some(name) => {
+                self.cx
+                    .catalog
+                    .schema_by_name(name)
+                    .ok_or_else(|| catalog::catalog::undefined_schema(name).at(range.span))?
+                    .id
+            }
+            None => self
+                .cx
+                .catalog
+                .creation_schema(self.cx.search_path, self.cx.role_name())
+                .map_err(|error| error.at(range.span))?,
+        };
+        if schema == catalog::catalog::PG_CATALOG || schema == catalog::catalog::INFORMATION_SCHEMA {
+            let name = self.cx.catalog.schema(schema).map_or("", |schema| schema.name.as_str());
+            return Err(Error::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to create \"{name}.{}\"", range.name),
+            )
+            .with_detail("System catalog modifications are currently disallowed."));
+        }
+        Ok(schema)
+    }
+
+    /// Is the name in use? 42P07 unless that is to be skipped with a notice.
+    pub(super) fn is_taken(
+        &self,
+        schema: SchemaId,
+        name: &str,
+        if_not_exists: bool,
+        notices: &mut Vec<Error>,
+    ) -> Result<bool> {
+        if self.cx.catalog.relation_in(schema, name).is_none() {
+            return Ok(false);
+        }
+        if if_not_exists {
+            notices.push(Error::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("relation \"{name}\" already exists, skipping"),
+            ));
+            return Ok(true);
+        }
+        Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")))
+    }
+
+    // ---- columns ----
+
+    /// Adds a column with what belongs to it alone: type, NOT NULL, serial or identity sequence.
+    pub(super) fn new_column(&mut self, draft: &mut Draft<'_>, column: &ast::ColumnDef) -> Result<usize> {
+        let name = &column.name;
+        check_column_name(draft, name, column.span)?;
+        if column.compression.is_some() {
+            return Err(Error::not_supported("column compression").at(column.span));
+        }
+        let Some(type_name) = &column.type_name else {
+            return Err(Error::not_supported("a column without a type").at(column.span));
+        };
+        let serial = serial_type(type_name);
+        let data_type = match serial {
+            Some(data_type) => data_type,
+            None => self.data_type(type_name)?,
+        };
+        check_column_type(name, data_type)?;
+        if let Some(collation) = &column.collation {
+            super::expr::check_collation(data_type, collation, column.span)?;
+        }
+        let ordinal = draft.columns.len();
+        let mut definition = ColumnDef {
+            name: name.clone(),
+            number: i16::try_from(ordinal + 1).map_err(|_| too_many_columns())?,
+            data_type,
+            not_null: false,
+            default: None,
+            generated: false,
+            identity: Identity::None,
+            missing: Value::Null,
+            dropped: false,
+            comment: None,
+        };
+        if serial.is_some() {
+            let sequence = self.column_sequence(draft, name, data_type, &[])?;
+            definition.not_null = true;
+            definition.default = Some(self.nextval_text(&sequence));
+            draft.sequences.push(OwnedSequence { column: ordinal, sequence });
+        }
+        let mut nullable = false;
+        for constraint in &column.constraints {
+            match &constraint.kind {
+                ast::ConstraintKind::Null => {
+                    if definition.not_null {
+                        return Err(conflicting_null(name, draft).at(constraint.span));
+                    }
+                    nullable = true;
+                }
+                ast::ConstraintKind::NotNull => {
+                    if nullable {
+                        return Err(conflicting_null(name, draft).at(constraint.span));
+                    }
+                    definition.not_null = true;
+                }
+                ast::ConstraintKind::Identity { always, options } => {
+                    if definition.identity != Identity::None {
+                        return Err(Error::syntax(format!(
+                            "multiple identity specifications for column \"{name}\" of table \"{}\"",
+                            draft.name
+                        ))
+                        .at(constraint.span));
+                    }
+                    if definition.default.is_some() {
+                        return Err(both_default_and_identity(name, draft).at(constraint.span));
+                    }
+                    if nullable {
+                        return Err(conflicting_null(name, draft).at(constraint.span));
+                    }
+                    let sequence = self.identity_sequence(draft, name, data_type, options)?;
+                    definition.not_null = true;
+                    definition.identity = if *always { Identity::Always } else { Identity::ByDefault };
+                    draft.sequences.push(OwnedSequence { column: ordinal, sequence });
+                }
+                _ => {}
+            }
+        }
+        draft.columns.push(definition);
+        Ok(ordinal)
+    }
+
+    pub(super) fn identity_sequence(
+        &mut self,
+        draft: &mut Draft<'_>,
+        name: &str,
+        data_type: DataType,
+        options: &[ast::SequenceOption],
+    ) -> Result<NewSequence> {
+        if !matches!(data_type, DataType::INT2 | DataType::INT4 | DataType::INT8) {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
+        }
+        self.column_sequence(draft, name, data_type, options)
+    }
+
+    fn column_sequence(
+        &mut self,
+        draft: &mut Draft<'_>,
+        column: &str,
+        data_type: DataType,
+        options: &[ast::SequenceOption],
+    ) -> Result<NewSequence> {
+        let given = options.iter().find_map(|option| match &option.kind {
+            ast::SequenceOptionKind::SequenceName(parts) => parts.last().cloned(),
+            _ => None,
+        });
+        let table = draft.name.clone();
+        let name = match given {
+            Some(name) => {
+                draft.taken.add_relation(&name);
+                name
+            }
+            None => draft.taken.relation(&table, Some(column), "seq"),
+        };
+        self.new_sequence(draft.schema, name, data_type, options)
+    }
+
+    /// `nextval('t_a_seq'::regclass)`, the schema written only when the search path does not lead there.
+    fn nextval_text(&self, sequence: &NewSequence) -> String {
+        let visible = self.search.contains(&sequence.schema);
+        let mut name = quote_identifier(&sequence.name);
+        if !visible && let Some(schema) = self.cx.catalog.schema(sequence.schema) {
+            name = format!("{}.{name}", quote_identifier(&schema.name));
+        }
+        format!("nextval({}::regclass)", expr::print::quote_literal(&name))
+    }
+
+    /// DEFAULT or GENERATED ALWAYS AS, once all columns are known.
+    pub(super) fn column_expression(
+        &mut self,
+        draft: &mut Draft<'_>,
+        ordinal: usize,
+        constraint: &ast::Constraint,
+    ) -> Result<()> {
+        let Some(column) = draft.columns.get(ordinal).cloned() else { return Ok(()) };
+        let (text, generated) = match &constraint.kind {
+            ast::ConstraintKind::Default(expr) => {
+                if column.identity != Identity::None {
+                    return Err(both_default_and_identity(&column.name, draft).at(constraint.span));
+                }
+                if column.default.is_some() && !column.generated {
+                    return Err(Error::syntax(format!(
+                        "multiple default values specified for column \"{}\" of table \"{}\"",
+                        column.name, draft.name
+                    ))
+                    .at(constraint.span));
+                }
+                (self.default_text(expr, &column)?, false)
+            }
+            ast::ConstraintKind::Generated(expr) => {
+                if column.default.is_some() || column.identity != Identity::None {
+                    return Err(Error::syntax(format!(
+                        "both default and generation expression specified for column \"{}\" of table \"{}\"",
+                        column.name, draft.name
+                    ))
+                    .at(constraint.span));
+                }
+                let bound = self.over_draft(draft, |binder| {
+                    let bound = binder.clause_expr(expr, Clause::Generated)?;
+                    binder.coerce_stored(bound, &column, "generation expression", expr.start_span())
+                })?;
+                refuse_subquery(&bound, "column generation expression", expr.start_span())?;
+                if bound.volatility() > Volatility::Immutable {
+                    return Err(Error::new(
+                        SqlState::INVALID_OBJECT_DEFINITION,
+                        "generation expression is not immutable",
+                    ));
+                }
+                let uses_generated = inputs_of(&bound).iter().find_map(|input| {
+                    draft.columns.get(*input).filter(|other| other.generated || *input == ordinal)
+                });
+                if let Some(other) = uses_generated {
+                    return Err(Error::new(
+                        SqlState::INVALID_OBJECT_DEFINITION,
+                        format!(
+                            "cannot use generated column \"{}\" in column generation expression",
+                            other.name
+                        ),
+                    )
+                    .with_detail("A generated column cannot reference another generated column.")
+                    .at(expr.start_span()));
+                }
+                (Some(self.print_over(&bound, &draft.columns)), true)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(column) = draft.columns.get_mut(ordinal) {
+            column.default = text;
+            column.generated = generated;
+        }
+        Ok(())
+    }
+
+    /// A default as text; `None` when it is NULL, which is none. 42804, 0A000.
+    pub(super) fn default_text(&mut self, expr: &ast::Expr, column: &ColumnDef) -> Result<Option<String>> {
+        let bound = self.bound_default(expr, column)?;
+        if bound.is_null_literal() {
+            return Ok(None);
+        }
+        Ok(Some(self.print_over(&bound, &[])))
+    }
+
+    pub(super) fn bound_default(&mut self, expr: &ast::Expr, column: &ColumnDef) -> Result<Expr> {
+        if let Some(span) = first_column_ref(expr) {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot use column reference in DEFAULT expression",
+            )
+            .at(span));
+        }
+        let mut level = super::scope::Level::new();
+        level.barrier = true;
+        self.push_level(level)?;
+        let bound = self.clause_expr(expr, Clause::Default);
+        self.pop_level();
+        let bound = bound?;
+        refuse_subquery(&bound, "DEFAULT expression", expr.start_span())?;
+        self.coerce_stored(bound, column, "default expression", expr.start_span())
+    }
+
+    fn coerce_stored(&self, bound: Expr, column: &ColumnDef, what: &str, span: Span) -> Result<Expr> {
+        let from = bound.data_type();
+        self.coercer.coerce(bound, column.data_type, CastContext::Assignment, span)?.ok_or_else(|| {
+            Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "column \"{}\" is of type {} but {what} is of type {}",
+                    column.name,
+                    column.data_type.without_modifier(),
+                    from.without_modifier()
+                ),
+            )
+            .with_hint("You will need to rewrite or cast the expression.")
+        })
+    }
+
+    /// Runs `f` where the draft's columns are in scope, as `Expr::Input`s by ordinal.
+    pub(super) fn over_draft<T>(
+        &mut self,
+        draft: &Draft<'_>,
+        f: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let table = self.draft_table(draft);
+        let inputs = super::stored::as_inputs(&table);
+        self.over_table(&table, &inputs, f)
+    }
+
+    /// The draft as a table, for scopes.
+    fn draft_table(&self, draft: &Draft<'_>) -> TableDef {
+        TableDef {
+            id: catalog::RelationId(0),
+            schema: draft.schema,
+            name: draft.name.clone(),
+            owner: self.cx.role,
+            columns: draft.columns.clone(),
+            tree: catalog::TreeNumber(0),
+            clustered_by: None,
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            persistence: catalog::Persistence::Permanent,
+            comment: None,
+            row_type: 0,
+        }
+    }
+
+    /// An expression over `Expr::Input`s as text.
+    pub(super) fn print_over(&self, expr: &Expr, columns: &[ColumnDef]) -> String {
+        let catalog = self.cx.catalog;
+        let search = &self.search;
+        // OIDs of relations print as names.
+        let mut shown = expr.clone();
+        walk::replace(&mut shown, &mut |part| match part {
+            Expr::Literal { value: Value::UInt32(oid), data_type, .. }
+                if data_type.oid == DataType::REGCLASS.oid =>
+            {
+                let relation = catalog.relation(catalog::RelationId(*oid))?;
+                let mut name = quote_identifier(relation.name());
+                if !search.contains(&relation.schema()) {
+                    let schema = catalog.schema(relation.schema())?;
+                    name = format!("{}.{name}", quote_identifier(&schema.name));
+                }
+                let text = Expr::literal(Value::text(name), DataType::UNKNOWN);
+                Some(Expr::Relabel { arg: Box::new(text), data_type: DataType::REGCLASS, implicit: false })
+            }
+            _ => None,
+        });
+        print(&shown, &|part: &Expr| match part {
+            Expr::Input { position, .. } => {
+                columns.get(*position).map_or("?".to_string(), |column| quote_identifier(&column.name))
+            }
+            _ => "?".to_string(),
+        })
+    }
+
+    // ---- constraints ----
+
+    /// PRIMARY KEY, UNIQUE, CHECK or FOREIGN KEY; `column` for a column's constraint.
+    pub(super) fn constraint(
+        &mut self,
+        draft: &mut Draft<'_>,
+        column: Option<usize>,
+        constraint: &ast::Constraint,
+    ) -> Result<()> {
+        let initially_deferred = constraint.initially_deferred.unwrap_or(false);
+        let deferrable = constraint.deferrable.unwrap_or(initially_deferred);
+        if initially_deferred && !deferrable {
+            return Err(Error::syntax("constraint declared INITIALLY DEFERRED must be DEFERRABLE")
+                .at(constraint.span));
+        }
+        if let Some(name) = &constraint.name
+            && draft.taken.has_constraint(name)
+        {
+            return Err(Error::new(
+                SqlState::DUPLICATE_OBJECT,
+                format!("constraint \"{name}\" for relation \"{}\" already exists", draft.name),
+            ));
+        }
+        let (name, kind) = match &constraint.kind {
+            ast::ConstraintKind::Primary(unique) => self.key(draft, column, constraint, unique, true)?,
+            ast::ConstraintKind::Unique(unique) => self.key(draft, column, constraint, unique, false)?,
+            ast::ConstraintKind::Check(expr) => self.check(draft, constraint, expr)?,
+            ast::ConstraintKind::Foreign(foreign) => self.foreign_key(draft, column, constraint, foreign)?,
+            ast::ConstraintKind::Exclude(_) => {
+                return Err(Error::not_supported("exclusion constraints").at(constraint.span));
+            }
+            _ => return Ok(()),
+        };
+        draft.constraints.push(NewConstraint {
+            name,
+            kind,
+            deferrable,
+            initially_deferred,
+            validated: !constraint.not_valid,
+        });
+        Ok(())
+    }
+
+    fn key(
+        &mut self,
+        draft: &mut Draft<'_>,
+        column: Option<usize>,
+        constraint: &ast::Constraint,
+        unique: &ast::UniqueConstraint,
+        primary: bool,
+    ) -> Result<(String, NewConstraintKind)> {
+        self.refuse_storage(None, unique.tablespace.as_deref(), &unique.options)?;
+        let wrap = |index| {
+            if primary { NewConstraintKind::PrimaryKey(index) } else { NewConstraintKind::Unique(index) }
+        };
+        if primary && std::mem::replace(&mut draft.has_primary_key, true) {
+            return Err(Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("multiple primary keys for table \"{}\" are not allowed", draft.name),
+            )
+            .at(constraint.span));
+        }
+        if let Some(index) = &unique.index {
+            return self.key_using_index(draft, constraint, index, primary);
+        }
+        let what = if primary { "primary key" } else { "unique" };
+        let ordinals = match column {
+            Some(ordinal) if unique.columns.is_empty() => vec![ordinal],
+            _ => key_columns(draft, &unique.columns, what, constraint.span)?,
+        };
+        let include = key_columns(draft, &unique.include, what, constraint.span)?;
+        let mut columns = Vec::with_capacity(ordinals.len());
+        for ordinal in &ordinals {
+            let Some(definition) = draft.columns.get_mut(*ordinal) else { continue };
+            if primary {
+                definition.not_null = true;
+            }
+            check_indexable(definition.data_type)?;
+            columns.push(IndexColumn {
+                column: Some(*ordinal),
+                expression: None,
+                data_type: definition.data_type,
+                descending: false,
+                nulls_first: false,
+            });
+        }
+        if columns.len() > MAX_INDEX_COLUMNS {
+            return Err(too_many_index_columns());
+        }
+        let names: Vec<String> = ordinals
+            .iter()
+            .chain(&include)
+            .filter_map(|ordinal| draft.columns.get(*ordinal))
+            .map(|column| column.name.clone())
+            .collect();
+        let table = draft.name.clone();
+        let name = match &constraint.name {
+            Some(name) => {
+                if draft.taken.has_relation(name) {
+                    return Err(Error::new(
+                        SqlState::DUPLICATE_TABLE,
+                        format!("relation \"{name}\" already exists"),
+                    ));
+                }
+                draft.taken.add_relation(name);
+                draft.taken.add_constraint(name);
+                name.clone()
+            }
+            None if primary => draft.taken.index_constraint(&table, None, "pkey"),
+            None => draft.taken.index_constraint(&table, Some(&joined(&names)), "key"),
+        };
+        draft.indexes.push(NewIndex {
+            name: name.clone(),
+            columns,
+            include,
+            unique: true,
+            primary,
+            nulls_not_distinct: unique.nulls_not_distinct,
+            predicate: None,
+            comment: None,
+        });
+        Ok((name, wrap(NewConstraintIndex::New(draft.indexes.len() - 1))))
+    }
+
+    /// ADD CONSTRAINT … USING INDEX.
+    fn key_using_index(
+        &mut self,
+        draft: &mut Draft<'_>,
+        constraint: &ast::Constraint,
+        name: &str,
+        primary: bool,
+    ) -> Result<(String, NewConstraintKind)> {
+        let span = constraint.span;
+        let Some(table) = draft.existing else {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot use an existing index in CREATE TABLE",
+            )
+            .at(span));
+        };
+        let index = table.indexes.iter().find(|index| index.name == name).ok_or_else(|| {
+            Error::new(SqlState::UNDEFINED_OBJECT, format!("index \"{name}\" does not exist")).at(span)
+        })?;
+        let problem = if !index.unique {
+            Some(format!("\"{name}\" is not a unique index"))
+        } else if index.predicate.is_some() {
+            Some(format!("\"{name}\" is a partial index"))
+        } else if index.columns.iter().any(|column| column.column.is_none()) {
+            Some(format!("index \"{name}\" contains expressions"))
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, problem)
+                .with_detail("Cannot create a primary key or unique constraint using such an index.")
+                .at(span));
+        }
+        if constraint.name.as_ref().is_some_and(|new| new != name) {
+            return Err(Error::not_supported("renaming an index by ADD CONSTRAINT … USING INDEX")
+                .with_hint("Rename the index first.")
+                .at(span));
+        }
+        if primary {
+            for key in &index.columns {
+                if let Some(column) = key.column.and_then(|ordinal| draft.columns.get_mut(ordinal)) {
+                    column.not_null = true;
+                }
+            }
+        }
+        draft.taken.add_constraint(name);
+        let index = NewConstraintIndex::Existing(index.id);
+        let kind =
+            if primary { NewConstraintKind::PrimaryKey(index) } else { NewConstraintKind::Unique(index) };
+        Ok((name.to_string(), kind))
+    }
+
+    fn check(
+        &mut self,
+        draft: &mut Draft<'_>,
+        constraint: &ast::Constraint,
+        expr: &ast::Expr,
+    ) -> Result<(String, NewConstraintKind)> {
+        let span = expr.start_span();
+        let predicate = self.over_draft(draft, |binder| {
+            let bound = binder.clause_expr(expr, Clause::Check)?;
+            binder.coercer.boolean(bound, "CHECK", span)
+        })?;
+        refuse_subquery(&predicate, "check constraint", span)?;
+        let columns = inputs_of(&predicate);
+        let table = draft.name.clone();
+        let name = match &constraint.name {
+            Some(name) => {
+                draft.taken.add_constraint(name);
+                name.clone()
+            }
+            None => {
+                let only = match columns.as_slice() {
+                    [one] => draft.columns.get(*one).map(|column| column.name.clone()),
+                    _ => None,
+                };
+                draft.taken.constraint(&table, only.as_deref(), "check")
+            }
+        };
+        let expression = self.print_over(&predicate, &draft.columns);
+        Ok((name, NewConstraintKind::Check { expression, columns, predicate }))
+    }
+
+    fn foreign_key(
+        &mut self,
+        draft: &mut Draft<'_>,
+        column: Option<usize>,
+        constraint: &ast::Constraint,
+        foreign: &ast::ForeignConstraint,
+    ) -> Result<(String, NewConstraintKind)> {
+        if foreign.match_type == ast::MatchType::Partial {
+            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "MATCH PARTIAL not yet implemented")
+                .at(constraint.span));
+        }
+        if !foreign.on_delete_columns.is_empty() {
+            return Err(Error::not_supported("a column list for ON DELETE SET").at(constraint.span));
+        }
+        let missing = |name: &str| {
+            Error::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" referenced in foreign key constraint does not exist"),
+            )
+        };
+        let find = |columns: &[ColumnDef], name: &str| -> Option<usize> {
+            columns.iter().position(|column| !column.dropped && column.name == name)
+        };
+        let columns: Vec<usize> = match column {
+            Some(ordinal) => vec![ordinal],
+            None => foreign
+                .columns
+                .iter()
+                .map(|name| find(&draft.columns, name).ok_or_else(|| missing(name)))
+                .collect::<Result<_>>()?,
+        };
+        let itself = self.means_draft(draft, &foreign.table);
+        let other;
+        let target: &[ColumnDef] = if itself {
+            &draft.columns
+        } else {
+            let relation = self.find_relation(&foreign.table)?;
+            match relation {
+                Relation::Table(table) => other = table,
+                found => {
+                    return Err(Error::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("referenced relation \"{}\" is not a table", found.name()),
+                    ));
+                }
+            }
+            &other.columns
+        };
+        let mut named: Vec<usize> = foreign
+            .referenced
+            .iter()
+            .map(|name| find(target, name).ok_or_else(|| missing(name)))
+            .collect::<Result<_>>()?;
+        let keys = self.keys_of(draft, itself, &foreign.table)?;
+        let index = if named.is_empty() {
+            let key = keys.iter().find(|key| key.primary).ok_or_else(|| {
+                Error::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("there is no primary key for referenced table \"{}\"", foreign.table.name),
+                )
+            })?;
+            named.clone_from(&key.columns);
+            key
+        } else {
+            keys.iter()
+                .find(|key| {
+                    key.columns.len() == named.len()
+                        && key.columns.iter().all(|column| named.contains(column))
+                })
+                .ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_FOREIGN_KEY,
+                        format!(
+                            "there is no unique constraint matching given keys for referenced table \"{}\"",
+                            foreign.table.name
+                        ),
+                    )
+                })?
+        };
+        if columns.len() != named.len() {
+            return Err(Error::new(
+                SqlState::INVALID_FOREIGN_KEY,
+                "number of referencing and referenced columns for foreign key disagree",
+            ));
+        }
+        let target: Vec<ColumnDef> = target.to_vec();
+        let names: Vec<String> = columns
+            .iter()
+            .filter_map(|at| draft.columns.get(*at))
+            .map(|column| column.name.clone())
+            .collect();
+        let table = draft.name.clone();
+        let name = match &constraint.name {
+            Some(name) => {
+                draft.taken.add_constraint(name);
+                name.clone()
+            }
+            None => draft.taken.constraint(&table, Some(&joined(&names)), "fkey"),
+        };
+        for (from, to) in columns.iter().zip(&named) {
+            let (Some(from), Some(to)) = (draft.columns.get(*from), target.get(*to)) else { continue };
+            let comparable =
+                self.coercer.find_operator("=", Some(to.data_type), from.data_type, constraint.span).is_ok();
+            if !comparable {
+                return Err(Error::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("foreign key constraint \"{name}\" cannot be implemented"),
+                )
+                .with_detail(format!(
+                    "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                    from.name, to.name, from.data_type, to.data_type
+                )));
+            }
+        }
+        let referenced = match (&index.index, index.table) {
+            (KeyIndex::Existing(id), Some(table)) => ReferencedTable::Existing { table, index: *id },
+            (KeyIndex::Existing(id), None) => ReferencedTable::Itself(NewConstraintIndex::Existing(*id)),
+            (KeyIndex::New(at), _) => ReferencedTable::Itself(NewConstraintIndex::New(*at)),
+        };
+        Ok((
+            name,
+            NewConstraintKind::ForeignKey(NewForeignKey {
+                columns,
+                referenced,
+                referenced_columns: named,
+                on_update: action(foreign.on_update),
+                on_delete: action(foreign.on_delete),
+                match_full: foreign.match_type == ast::MatchType::Full,
+            }),
+        ))
+    }
+
+    fn means_draft(&self, draft: &Draft<'_>, range: &ast::RangeVar) -> bool {
+        if range.name != draft.name {
+            return false;
+        }
+        match (&range.schema, draft.existing) {
+            (Some(schema), _) => {
+                self.cx.catalog.schema_by_name(schema).is_some_and(|schema| schema.id == draft.schema)
+            }
+            (None, Some(existing)) => self
+                .cx
+                .catalog
+                .find_relation(None, &range.name, &self.search)
+                .ok()
+                .flatten()
+                .is_some_and(|relation| relation.id() == existing.id),
+            // A new table hides none of its name that the path finds first.
+            (None, None) => {
+                self.cx.catalog.find_relation(None, &range.name, &self.search).ok().flatten().is_none()
+            }
+        }
+    }
+
+    /// The unique keys that a foreign key may point at.
+    fn keys_of(&self, draft: &Draft<'_>, itself: bool, range: &ast::RangeVar) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let table = if itself {
+            draft.existing.map(|table| (table.clone(), None))
+        } else {
+            match self.find_relation(range)? {
+                Relation::Table(table) => Some(((*table).clone(), Some(table.id))),
+                _ => None,
+            }
+        };
+        if let Some((table, id)) = table {
+            for index in table.indexes.iter().filter(|index| index.unique && index.predicate.is_none()) {
+                let columns: Option<Vec<usize>> = index.columns.iter().map(|column| column.column).collect();
+                if let Some(columns) = columns {
+                    keys.push(Key {
+                        columns,
+                        primary: index.primary,
+                        index: KeyIndex::Existing(index.id),
+                        table: id,
+                    });
+                }
+            }
+        }
+        if itself {
+            for (at, index) in draft.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
+                let columns: Option<Vec<usize>> = index.columns.iter().map(|column| column.column).collect();
+                if let Some(columns) = columns {
+                    keys.push(Key { columns, primary: index.primary, index: KeyIndex::New(at), table: None });
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    // ---- LIKE ----
+
+    fn like_columns(
+        &mut self,
+        draft: &mut Draft<'_>,
+        like: &ast::TableLike,
+    ) -> Result<std::sync::Arc<TableDef>> {
+        let table = match self.find_relation(&like.relation)? {
+            Relation::Table(table) => table,
+            other => {
+                return Err(Error::not_supported(format!(
+                    "LIKE of {} \"{}\"",
+                    other.kind_name(),
+                    other.name()
+                ))
+                .at(like.relation.span));
+            }
+        };
+        for (_, column) in table.live_columns() {
+            check_column_name(draft, &column.name, like.relation.span)?;
+            let ordinal = draft.columns.len();
+            let mut copy = column.clone();
+            copy.number = i16::try_from(ordinal + 1).map_err(|_| too_many_columns())?;
+            copy.missing = Value::Null;
+            copy.identity = Identity::None;
+            if !like.including.comments {
+                copy.comment = None;
+            }
+            let keep = if column.generated { like.including.generated } else { like.including.defaults };
+            if !keep {
+                copy.default = None;
+                copy.generated = false;
+            }
+            if like.including.identity && column.identity != Identity::None {
+                copy.identity = column.identity;
+                let mut sequence = self.column_sequence(draft, &column.name, column.data_type, &[])?;
+                if let Some(source) = self.owned_sequence(&table, column) {
+                    sequence = NewSequence {
+                        name: sequence.name,
+                        schema: sequence.schema,
+                        data_type: source.data_type,
+                        start: source.start,
+                        increment: source.increment,
+                        min: source.min,
+                        max: source.max,
+                        cache: source.cache,
+                        cycle: source.cycle,
+                    };
+                }
+                draft.sequences.push(OwnedSequence { column: ordinal, sequence });
+            }
+            draft.columns.push(copy);
+        }
+        Ok(table)
+    }
+
+    fn like_extras(
+        &mut self,
+        draft: &mut Draft<'_>,
+        from: usize,
+        table: &TableDef,
+        like: &ast::TableLike,
+    ) -> Result<()> {
+        // Ordinals of the source's columns in the new table.
+        let live: Vec<usize> = table.live_columns().map(|(ordinal, _)| ordinal).collect();
+        let moved = |ordinal: usize| live.iter().position(|at| *at == ordinal).map(|at| at + from);
+        if like.including.constraints {
+            for constraint in &table.constraints {
+                let catalog::ConstraintKind::Check { expression, columns } = &constraint.kind else {
+                    continue;
+                };
+                let parsed = super::stored::parse_expr(expression)?;
+                let predicate = self.over_draft(draft, |binder| {
+                    let bound = binder.clause_expr(&parsed, Clause::Check)?;
+                    binder.coercer.boolean(bound, "CHECK", Span::default())
+                })?;
+                draft.taken.add_constraint(&constraint.name);
+                draft.constraints.push(NewConstraint {
+                    name: constraint.name.clone(),
+                    kind: NewConstraintKind::Check {
+                        expression: expression.clone(),
+                        columns: columns.iter().filter_map(|ordinal| moved(*ordinal)).collect(),
+                        predicate,
+                    },
+                    deferrable: false,
+                    initially_deferred: false,
+                    validated: true,
+                });
+            }
+        }
+        if like.including.indexes {
+            for index in &table.indexes {
+                let names: Vec<String> = index
+                    .columns
+                    .iter()
+                    .map(|key| match key.column.and_then(|ordinal| table.columns.get(ordinal)) {
+                        Some(column) => column.name.clone(),
+                        None => "expr".to_string(),
+                    })
+                    .collect();
+                let constraint = table.constraints.iter().find(|constraint| match &constraint.kind {
+                    catalog::ConstraintKind::PrimaryKey { index: id }
+                    | catalog::ConstraintKind::Unique { index: id } => *id == index.id,
+                    _ => false,
+                });
+                let new_table = draft.name.clone();
+                let name = match constraint {
+                    Some(_) if index.primary => draft.taken.index_constraint(&new_table, None, "pkey"),
+                    Some(_) => draft.taken.index_constraint(&new_table, Some(&joined(&names)), "key"),
+                    None => draft.taken.relation(&new_table, Some(&joined(&names)), "idx"),
+                };
+                let columns = index
+                    .columns
+                    .iter()
+                    .map(|key| IndexColumn { column: key.column.and_then(moved), ..key.clone() })
+                    .collect();
+                if index.primary {
+                    draft.has_primary_key = true;
+                }
+                draft.indexes.push(NewIndex {
+                    name: name.clone(),
+                    columns,
+                    include: index.include.iter().filter_map(|ordinal| moved(*ordinal)).collect(),
+                    unique: index.unique,
+                    primary: index.primary,
+                    nulls_not_distinct: index.nulls_not_distinct,
+                    predicate: index.predicate.clone(),
+                    comment: index.comment.clone().filter(|_| like.including.comments),
+                });
+                if let Some(constraint) = constraint {
+                    let at = NewConstraintIndex::New(draft.indexes.len() - 1);
+                    draft.constraints.push(NewConstraint {
+                        name,
+                        kind: if index.primary {
+                            NewConstraintKind::PrimaryKey(at)
+                        } else {
+                            NewConstraintKind::Unique(at)
+                        },
+                        deferrable: constraint.deferrable,
+                        initially_deferred: constraint.initially_deferred,
+                        validated: true,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A unique key that a foreign key may use.
+struct Key {
+    columns: Vec<usize>,
+    primary: bool,
+    index: KeyIndex,
+    /// `None`: the table being defined.
+    table: Option<catalog::RelationId>,
+}
+
+enum KeyIndex {
+    Existing(catalog::RelationId),
+    New(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Keys,
+    Checks,
+    ForeignKeys,
+}
+
+impl Pass {
+    fn of(kind: &ast::ConstraintKind) -> Option<Pass> {
+        match kind {
+            ast::ConstraintKind::Primary(_)
+            | ast::ConstraintKind::Unique(_)
+            | ast::ConstraintKind::Exclude(_) => Some(Pass::Keys),
+            ast::ConstraintKind::Check(_) => Some(Pass::Checks),
+            ast::ConstraintKind::Foreign(_) => Some(Pass::ForeignKeys),
+            _ => None,
+        }
+    }
+}
+
+fn action(action: ast::ForeignAction) -> catalog::ForeignKeyAction {
+    match action {
+        ast::ForeignAction::NoAction => catalog::ForeignKeyAction::NoAction,
+        ast::ForeignAction::Restrict => catalog::ForeignKeyAction::Restrict,
+        ast::ForeignAction::Cascade => catalog::ForeignKeyAction::Cascade,
+        ast::ForeignAction::SetNull => catalog::ForeignKeyAction::SetNull,
+        ast::ForeignAction::SetDefault => catalog::ForeignKeyAction::SetDefault,
+    }
+}
+
+/// `serial` and its kin: the integer type below.
+pub(super) fn serial_type(name: &ast::TypeName) -> Option<DataType> {
+    let [name_] = name.names.as_slice() else { return None };
+    if !name.array_bounds.is_empty() || !name.typmods.is_empty() {
+        return None;
+    }
+    match name_.as_str() {
+        "smallserial" | "serial2" => Some(DataType::INT2),
+        "serial" | "serial4" => Some(DataType::INT4),
+        "bigserial" | "serial8" => Some(DataType::INT8),
+        _ => None,
+    }
+}
+
+fn check_column_name(draft: &Draft<'_>, name: &str, _span: Span) -> Result<()> {
+    if draft.columns.len() >= MAX_COLUMNS {
+        return Err(too_many_columns());
+    }
+    if matches!(name, "tableoid" | "ctid" | "xmin" | "xmax" | "cmin" | "cmax") {
+        return Err(Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column name \"{name}\" conflicts with a system column name"),
+        ));
+    }
+    if draft.columns.iter().any(|column| !column.dropped && column.name == name) {
+        return Err(Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            if draft.existing.is_some() {
+                format!("column \"{name}\" of relation \"{}\" already exists", draft.name)
+            } else {
+                format!("column \"{name}\" specified more than once")
+            },
+        ));
+    }
+    Ok(())
+}
+
+/// 42P16 for a type no column can have.
+pub(super) fn check_column_type(name: &str, data_type: DataType) -> Result<()> {
+    if matches!(data_type.category(), TypeCategory::Pseudo | TypeCategory::Unknown) {
+        return Err(Error::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!("column \"{name}\" has pseudo-type {data_type}"),
+        ));
+    }
+    Ok(())
+}
+
+/// 42704 for a type that cannot be ordered.
+pub(super) fn check_indexable(data_type: DataType) -> Result<()> {
+    if expr::registry().is_orderable(data_type) {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!(
+            "data type {} has no default operator class for access method \"btree\"",
+            data_type.without_modifier()
+        ),
+    )
+    .with_hint("You must specify an operator class for the index or define a default operator class for the data type."))
+}
+
+pub(super) fn too_many_index_columns() -> Error {
+    Error::new(
+        SqlState::TOO_MANY_COLUMNS,
+        format!("cannot use more than {MAX_INDEX_COLUMNS} columns in an index"),
+    )
+}
+
+pub(super) fn too_many_columns() -> Error {
+    Error::new(SqlState::TOO_MANY_COLUMNS, format!("tables can have at most {MAX_COLUMNS} columns"))
+}
+
+fn key_columns(draft: &Draft<'_>, names: &[String], what: &str, span: Span) -> Result<Vec<usize>> {
+    let mut ordinals = Vec::with_capacity(names.len());
+    for name in names {
+        let ordinal =
+            draft.columns.iter().position(|column| !column.dropped && column.name == *name).ok_or_else(
+                || {
+                    Error::new(
+                        SqlState::UNDEFINED_COLUMN,
+                        format!("column \"{name}\" named in key does not exist"),
+                    )
+                    .at(span)
+                },
+            )?;
+        if ordinals.contains(&ordinal) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{name}\" appears twice in {what} constraint"),
+            )
+            .at(span));
+        }
+        ordinals.push(ordinal);
+    }
+    Ok(ordinals)
+}
+
+/// The input positions an expression reads, ascending.
+pub(super) fn inputs_of(expr: &Expr) -> Vec<usize> {
+    let mut inputs = Vec::new();
+    walk::visit(expr, &mut |part| {
+        if let Expr::Input { position, .. } = part
+            && !inputs.contains(position)
+        {
+            inputs.push(*position);
+        }
+    });
+    inputs.sort_unstable();
+    inputs
+}
+
+/// 0A000 for a subquery where PostgreSQL allows none.
+pub(super) fn refuse_subquery(expr: &Expr, place: &str, span: Span) -> Result<()> {
+    if expr.has_subquery() {
+        return Err(
+            Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot use subquery in {place}")).at(span)
+        );
+    }
+    Ok(())
+}
+
+fn conflicting_null(name: &str, draft: &Draft<'_>) -> Error {
+    Error::syntax(format!(
+        "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{}\"",
+        draft.name
+    ))
+}
+
+fn both_default_and_identity(name: &str, draft: &Draft<'_>) -> Error {
+    Error::syntax(format!(
+        "both default and identity specified for column \"{name}\" of table \"{}\"",
+        draft.name
+    ))
+}
+
+/// A bare column name in a default, which is refused before it is looked up.
+fn first_column_ref(expr: &ast::Expr) -> Option<Span> {
+    match expr {
+        ast::Expr::ColumnRef(reference) => Some(reference.span),
+        ast::Expr::Operator(operator) => {
+            operator.left.as_ref().and_then(first_column_ref).or_else(|| first_column_ref(&operator.right))
+        }
+        ast::Expr::Bool(bool) => bool.args.iter().find_map(first_column_ref),
+        ast::Expr::TypeCast(cast) => first_column_ref(&cast.arg),
+        ast::Expr::FuncCall(call) => call.args.iter().find_map(|arg| first_column_ref(&arg.value)),
+        ast::Expr::Coalesce(coalesce) => coalesce.args.iter().find_map(first_column_ref),
+        ast::Expr::Row(row) => row.fields.iter().find_map(first_column_ref),
+        ast::Expr::Array(array) => array.elements.iter().find_map(first_column_ref),
+        _ => None,
+    }
+}
