@@ -143,6 +143,7 @@ mod tests {
                 let (a, b) = (Arc::new(TxState::new(1, 1)), Arc::new(TxState::new(2, 2)));
                 assert!(locks.acquire(7, *held, &a).is_ok());
                 assert_eq!(locks.acquire(7, *wanted, &b).is_err(), cell == 'X', "{held:?} {wanted:?}");
+                locks.release(&b, std::iter::once(7));
                 assert!(locks.acquire(7, *wanted, &a).is_ok(), "nobody is in his own way");
                 locks.release(&a, std::iter::once(7));
                 assert!(locks.acquire(7, *wanted, &b).is_ok());
