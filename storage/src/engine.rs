@@ -11,6 +11,7 @@ use types::{Error, Result};
 use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
+use crate::mvcc::active::CommitHook;
 use crate::mvcc::lock::{RowLocks, WaitGraph};
 use crate::mvcc::table_lock::TableLocks;
 use crate::mvcc::write::Write;
@@ -18,6 +19,7 @@ use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
 use crate::transaction::IsolationLevel;
 use crate::undo::TxState;
+use crate::wait::Signal;
 use crate::wal::{Lsn, Record};
 
 pub struct Engine {
@@ -134,13 +136,14 @@ impl Engine {
         }
     }
 
-    /// Puts the commit record of `tx` in the log; it takes effect once durable.
-    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<Lsn> {
+    /// Puts the commit record of `tx` in the log; it takes effect once durable, which the signal tells.
+    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<Arc<Signal>> {
         let mut body = Vec::with_capacity(32);
         Record::Commit { transaction: tx.id, previous: tx.last() }.encode(&mut body);
-        let hook = Arc::new(crate::mvcc::active::CommitHook { active: self.active.clone(), tx: tx.clone() });
-        let (_, end) = self.pager.log.append_commit(&body, hook, |start, _| tx.note_commit(start))?;
-        Ok(end)
+        let settled = Signal::new();
+        let hook = CommitHook { active: self.active.clone(), tx: tx.clone(), settled: settled.clone() };
+        self.pager.log.append_commit(&body, Arc::new(hook), |start, _| tx.note_commit(start))?;
+        Ok(settled)
     }
 
     /// Undoes the records of `tx` that are newer than `stop`.

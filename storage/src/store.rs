@@ -230,7 +230,7 @@ impl Store {
         let engine = &self.engine;
         let pool = &engine.pager.pool;
         StoreStats {
-            buffer_hits: pool.hit_count().saturating_sub(pool.miss_count()),
+            buffer_hits: pool.hit_count(),
             buffer_misses: pool.miss_count(),
             pages_written: pool.written_count(),
             pages_allocated: engine.pager.space.allocated(),

@@ -408,6 +408,7 @@ impl Transaction {
             }
             if let Some(owner) = blocker {
                 engine.waits.wait_for(&self.tx, &owner, lock_timeout)?;
+                engine.pager.log.check_healthy()?;
             }
         }
     }
@@ -489,19 +490,18 @@ impl Transaction {
             return published;
         }
         let engine = self.engine();
-        let end = engine.append_commit(&self.tx)?;
+        let settled = engine.append_commit(&self.tx)?;
         self.inner.lock().snapshot = None;
-        while engine.pager.log.flushed() < end || !self.tx.done.is_set() {
-            engine.pager.log.check_healthy()?;
+        while !settled.is_set() {
             // An error cannot stop a commit that is in the log; a spurious return only looks again.
-            if wait::wait(&self.tx.done, WaitReason::Commit, None).is_err() {
-                self.tx.done.park(None);
+            if wait::wait(&settled, WaitReason::Commit, None).is_err() {
+                settled.park(None);
             }
         }
-        engine.pager.log.check_healthy().or_else(|error| match self.tx.fate() {
-            Fate::Committed(_) => Ok(()),
-            _ => Err(error),
-        })?;
+        if !matches!(self.tx.fate(), Fate::Committed(_)) {
+            engine.pager.log.check_healthy()?;
+            return Err(Error::internal("a commit failed although the log did not"));
+        }
         let published = publish();
         self.release_locks();
         published

@@ -127,9 +127,11 @@ impl Pool {
     }
 
     #[inline]
-    fn touch(&self, frame: &Frame, access: Access) {
-        let shard = HIT_SHARD.with(|shard| *shard);
-        self.hits[shard].0.fetch_add(1, Ordering::Relaxed);
+    fn touch(&self, frame: &Frame, access: Access, missed: bool) {
+        if !missed {
+            let shard = HIT_SHARD.with(|shard| *shard);
+            self.hits[shard].0.fetch_add(1, Ordering::Relaxed);
+        }
         if access == Access::Normal {
             let usage = frame.usage.load(Ordering::Relaxed);
             if usage < USAGE_MOST {
@@ -141,15 +143,17 @@ impl Pool {
     /// The page under a shared latch.
     #[inline]
     pub fn read(&self, id: PageId, access: Access) -> Result<ReadGuard<'_>> {
+        let mut missed = false;
         loop {
             if let Some(frame) = self.resident(id)? {
                 let data = frame.latch.read();
                 if data.id == id {
-                    self.touch(frame, access);
+                    self.touch(frame, access, missed);
                     return Ok(ReadGuard::new(data));
                 }
             } else {
                 self.load(id, access)?;
+                missed = true;
             }
         }
     }
@@ -157,15 +161,17 @@ impl Pool {
     /// The page under an exclusive latch.
     #[inline]
     pub fn write(&self, id: PageId, access: Access) -> Result<WriteGuard<'_>> {
+        let mut missed = false;
         loop {
             if let Some(frame) = self.resident(id)? {
                 let data = frame.latch.write();
                 if data.id == id {
-                    self.touch(frame, access);
+                    self.touch(frame, access, missed);
                     return Ok(WriteGuard::new(data, frame));
                 }
             } else {
                 self.load(id, access)?;
+                missed = true;
             }
         }
     }
@@ -178,7 +184,7 @@ impl Pool {
                 if data.id == id {
                     data.page.fill(0);
                     data.versions = None;
-                    self.touch(frame, Access::Normal);
+                    self.touch(frame, Access::Normal, true);
                     return Ok(WriteGuard::new(data, frame));
                 }
                 continue;
@@ -261,7 +267,7 @@ impl Pool {
         Some(result)
     }
 
-    /// Page accesses, those included that found the page only after a miss.
+    /// Page accesses that found the page in memory.
     pub fn hit_count(&self) -> u64 {
         self.hits.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
     }

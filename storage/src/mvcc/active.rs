@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::undo::TxState;
+use crate::wait::Signal;
 use crate::wal::{Lsn, OnDurable};
 
 #[derive(Default)]
@@ -83,6 +84,8 @@ impl Active {
 pub struct CommitHook {
     pub active: Arc<Active>,
     pub tx: Arc<TxState>,
+    /// Set when the outcome is known, or known to stay unknown.
+    pub settled: Arc<Signal>,
 }
 
 impl OnDurable for CommitHook {
@@ -92,5 +95,12 @@ impl OnDurable for CommitHook {
         self.active.end_writing(&self.tx);
         self.active.commits.fetch_add(1, Ordering::Relaxed);
         self.tx.done.set();
+        self.settled.set();
+    }
+
+    fn failed(&self) {
+        // Those who wait for its rows find the log failed; the rows stay its own.
+        self.tx.done.set();
+        self.settled.set();
     }
 }

@@ -114,7 +114,9 @@ impl Write<'_> {
     }
 
     fn wait(&self, owner: &Arc<TxState>) -> Result<()> {
-        self.engine.waits.wait_for(self.tx, owner, self.lock_timeout)
+        self.engine.waits.wait_for(self.tx, owner, self.lock_timeout)?;
+        // After a failed commit the owner stays what it is; so do its rows.
+        self.engine.pager.log.check_healthy()
     }
 
     /// Adds a record; `flags` says whether it is a pointer to overflow chunks.

@@ -68,7 +68,7 @@ impl Segments {
         header
     }
 
-    /// Opens segment `number` for reading; `None` when it is missing or its header is another's.
+    /// Opens segment `number` for reading; `None` when it is missing, short, or its header is another's.
     fn existing(&self, number: u64) -> Result<Option<Arc<dyn DiskFile>>> {
         if let Some(file) = self.files.lock().get(&number) {
             return Ok(Some(file.clone()));
@@ -79,6 +79,10 @@ impl Segments {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(crate::disk::failed("open", &name, &error)),
         };
+        // A crash while it was made may have kept the header and lost the rest.
+        if checked("stat", &name, file.len())? < HEADER + self.payload {
+            return Ok(None);
+        }
         let mut header = [0u8; HEADER as usize];
         match file.read_at(&mut header, 0) {
             Ok(()) if header == self.header(number) => {}

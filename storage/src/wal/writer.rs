@@ -35,6 +35,8 @@ const BUFFER_MOST: usize = 16 << 20;
 /// Told, in log order and by the log-writer thread, when a record is durable.
 pub trait OnDurable: Send + Sync {
     fn durable(&self, end: Lsn);
+    /// The log has failed: it will never be known to be durable.
+    fn failed(&self);
 }
 
 struct State {
@@ -273,6 +275,16 @@ impl Log {
         let mut spare: Vec<u8> = Vec::with_capacity(WRITE_AT * 2);
         let mut state = self.state.lock();
         loop {
+            if self.failure.get().is_some() {
+                // Nothing is appended after the failure, so these are all who wait.
+                let pending = std::mem::take(&mut state.pending);
+                self.progress.notify_all();
+                drop(state);
+                for (_, hook) in pending {
+                    hook.failed();
+                }
+                return;
+            }
             let written = self.written.load(Ordering::Relaxed);
             let flushed = self.flushed.load(Ordering::Relaxed);
             let sync = state.sync_to > flushed;
@@ -301,9 +313,7 @@ impl Log {
                     if error.code() == SqlState::DISK_FULL { error.code() } else { SqlState::IO_ERROR };
                 self.fail(Error::new(code, error.message()));
                 state = self.state.lock();
-                state.pending.clear();
-                self.progress.notify_all();
-                return;
+                continue;
             }
             self.written.store(end, Ordering::Release);
             state = self.state.lock();
