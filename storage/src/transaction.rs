@@ -490,7 +490,10 @@ impl Transaction {
             return published;
         }
         let engine = self.engine();
-        let settled = engine.append_commit(&self.tx)?;
+        let settled = engine.append_commit(&self.tx).inspect_err(|_| {
+            self.tx.done.set();
+            self.release_locks();
+        })?;
         self.inner.lock().snapshot = None;
         while !settled.is_set() {
             // An error cannot stop a commit that is in the log; a spurious return only looks again.
@@ -499,6 +502,7 @@ impl Transaction {
             }
         }
         if !matches!(self.tx.fate(), Fate::Committed(_)) {
+            self.release_locks();
             engine.pager.log.check_healthy()?;
             return Err(Error::internal("a commit failed although the log did not"));
         }
@@ -519,7 +523,11 @@ impl Transaction {
             return Ok(());
         }
         let engine = self.engine();
-        engine.roll_back(&self.tx)?;
+        engine.roll_back(&self.tx).inspect_err(|_| {
+            // Its rows stay its own until recovery; who waits for them finds the log failed.
+            self.tx.done.set();
+            self.release_locks();
+        })?;
         let created = {
             let mut inner = self.inner.lock();
             inner.snapshot = None;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use storage::disk::sim::{Rng, SimDisk};
 use storage::{
-    Direction, InsertOutcome, IsolationLevel, KeyRange, LockOutcome, RecordSink, RowLock, Store, StoreOptions,
-    Transaction, TransactionOptions, TreeId, WriteOutcome,
+    Direction, InsertOutcome, IsolationLevel, KeyRange, LockOutcome, RecordSink, RowLock, Store,
+    StoreOptions, Transaction, TransactionOptions, TreeId, WriteOutcome,
 };
 use types::Result;
 
@@ -199,7 +199,11 @@ fn unique_inserts_wait_for_the_key_in_flight() {
             })
         };
         thread::sleep(Duration::from_millis(30));
-        if commits { first.commit().unwrap() } else { first.rollback().unwrap() }
+        if commits {
+            first.commit().unwrap()
+        } else {
+            first.rollback().unwrap()
+        }
         let expected = if commits { InsertOutcome::Duplicate } else { InsertOutcome::Done };
         assert_eq!(other.join().unwrap(), expected);
     }
@@ -243,6 +247,7 @@ fn deadlocks_lock_timeouts_and_row_locks() {
     });
     assert_eq!(tx.update(T, b"a", b"9").unwrap(), WriteOutcome::Done, "a key share lets updates pass");
     assert_eq!(tx.lock(T, b"b", RowLock::Share, true, |_| ()).unwrap(), LockOutcome::Locked);
+    tx.start_statement();
     let error = tx.delete(T, b"a").unwrap_err();
     assert!(matches!(error.code().as_str(), "55P03"), "{error:?}");
     assert_eq!(error.message(), "canceling statement due to lock timeout");
@@ -272,8 +277,11 @@ fn transfers_keep_the_sum_under_threads_splits_sweeps_and_checkpoints() {
             thread::spawn(move || {
                 let mut rng = Rng::new(seed + 1);
                 while !stop.load(Ordering::Relaxed) {
-                    let isolation =
-                        if seed == 0 { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
+                    let isolation = if seed == 0 {
+                        IsolationLevel::RepeatableRead
+                    } else {
+                        IsolationLevel::ReadCommitted
+                    };
                     let tx = at(&store, isolation);
                     if transfer(&tx, &mut rng, ACCOUNTS).unwrap_or(false) {
                         tx.commit().unwrap();
@@ -359,7 +367,9 @@ fn concurrent_inserts_into_one_tree_are_all_there_once() {
                     let mut keys: Vec<u64> = (0..60).map(|_| rng.below(5000)).collect();
                     keys.sort_unstable();
                     for key in keys {
-                        if tx.insert(T, &key.to_be_bytes(), &1u64.to_le_bytes()).unwrap() == InsertOutcome::Done {
+                        if tx.insert(T, &key.to_be_bytes(), &1u64.to_le_bytes()).unwrap()
+                            == InsertOutcome::Done
+                        {
                             added += 1;
                         }
                     }
