@@ -31,6 +31,9 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         "generate_series_timestamp" | "generate_series_timestamptz" => timestamp_series,
         "generate_subscripts" | "generate_subscripts_nodir" => subscripts,
         "array_unnest" => unnest,
+        "regexp_matches" | "regexp_matches_no_flags" => crate::scalar::regex::all_matches,
+        "regexp_split_to_table" | "regexp_split_to_table_no_flags" => crate::scalar::regex::split_to_table,
+        "text_to_table" | "text_to_table_null" => split_text,
         _ => return None,
     })
 }
@@ -145,6 +148,18 @@ fn unnest(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
     let mut builder = VectorBuilder::new(args.result.physical, 0);
     if let Value::Array(array) = args.value(0, 0) {
         array.elements.iter().for_each(|element| builder.push(element));
+    }
+    Ok(vec![Arc::new(builder.finish())])
+}
+
+/// string_to_table.
+fn split_text(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let mut builder = VectorBuilder::new(Physical::Text, 0);
+    if !args.is_null(0, 0) {
+        let delimiter = (!args.is_null(1, 0)).then(|| args.str(1, 0));
+        let null = (args.count() > 2 && !args.is_null(2, 0)).then(|| args.str(2, 0));
+        let parts = crate::scalar::array::split(args.str(0, 0), delimiter, null);
+        parts.iter().for_each(|part| builder.push(part));
     }
     Ok(vec![Arc::new(builder.finish())])
 }

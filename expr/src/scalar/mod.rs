@@ -3,11 +3,14 @@
 pub(crate) mod args;
 
 pub(crate) mod arithmetic;
+pub(crate) mod array;
+pub(crate) mod bytes;
 pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod datetime;
 pub(crate) mod math;
 pub(crate) mod pattern;
+pub(crate) mod regex;
 pub(crate) mod string;
 pub(crate) mod system;
 
@@ -15,12 +18,15 @@ use crate::function::Kernel;
 
 /// Every scalar kernel we have.
 pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
-    let families: [&'static [(&'static str, Kernel)]; 11] = [
+    let families: [&'static [(&'static str, Kernel)]; 14] = [
         compare::OPERATORS,
         compare::MIXED,
         compare::MOMENTS,
         compare::OTHERS,
         arithmetic::OTHERS,
+        array::KERNELS,
+        bytes::KERNELS,
+        regex::KERNELS,
         convert::KERNELS,
         datetime::KERNELS,
         math::KERNELS,
