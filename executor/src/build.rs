@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use expr::{Expr, PlanParameterId};
+use expr::Expr;
 use planner::physical::plan::{Node, Op};
 use types::{Batch, Result};
 
@@ -83,6 +83,8 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         Op::CteScan { .. } => Box::new(ops::cte::CteScan::new(node)),
         Op::RecursiveUnion { .. } => Box::new(ops::recursive_union::RecursiveUnion::new(node, cx)?),
         Op::WorkTableScan { .. } => Box::new(ops::cte::WorkTableScan::new(node)),
+        Op::Window { input, .. } => Box::new(ops::window::Window::new(node, build(input, cx)?, cx)),
+        Op::LockRows { input, .. } => Box::new(ops::lock_rows::LockRows::new(node, build(input, cx)?)),
         Op::Insert(op) => Box::new(dml::insert::Insert::new(node, build(&op.input, cx)?, cx)?),
         Op::Update(op) => Box::new(dml::update::Update::new(node, build(&op.input, cx)?, cx)?),
         Op::Delete(op) => Box::new(dml::delete::Delete::new(node, build(&op.input, cx)?, cx)?),
@@ -180,7 +182,15 @@ fn each_expr(op: &Op, f: &mut dyn FnMut(&Expr)) {
                 call.order_by.iter().for_each(|key| f(&key.expr));
             }
         }
-        Op::Window { calls, .. } => {
+        Op::Window { window, calls, .. } => {
+            all(&window.partition_by, f);
+            keys(&window.order_by, f);
+            use planner::physical::plan::FrameBound;
+            for bound in [&window.frame.start, &window.frame.end] {
+                if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
+                    f(offset);
+                }
+            }
             for call in calls {
                 all(&call.args, f);
                 call.filter.iter().for_each(&mut *f);
@@ -221,15 +231,4 @@ fn each_expr(op: &Op, f: &mut dyn FnMut(&Expr)) {
             }
         }
     }
-}
-
-/// The parameters that `expr` reads.
-pub(crate) fn plan_parameters_of(expr: &Expr) -> Vec<PlanParameterId> {
-    let mut ids = Vec::new();
-    expr::walk::visit(expr, &mut |expr| {
-        if let Expr::PlanParameter { id, .. } = expr {
-            ids.push(*id);
-        }
-    });
-    ids
 }
