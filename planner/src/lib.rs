@@ -7,6 +7,7 @@ pub mod physical;
 
 pub mod binder;
 pub mod cost;
+pub mod explain;
 pub mod rewrite;
 
 use types::Result;

@@ -212,34 +212,10 @@ impl Lowering<'_> {
     fn index_maintenance(&mut self, table: &Arc<TableDef>) -> Result<Vec<IndexMaintenance>> {
         let mut all = Vec::new();
         for index in table.indexes.iter().filter(|index| !index.is_clustered) {
-            let mut keys = Vec::new();
-            for column in &index.columns {
-                let key = match (column.column, &column.expression) {
-                    (Some(ordinal), _) => {
-                        let data_type = table.columns.get(ordinal).map_or(column.data_type, |c| c.data_type);
-                        Expr::input(ordinal, data_type)
-                    }
-                    (None, Some(text)) => self.table_expression(table, text)?,
-                    (None, None) => {
-                        return Err(Error::internal("an index column without column or expression"));
-                    }
-                };
-                keys.push(key);
-            }
-            let predicate =
-                index.predicate.as_ref().map(|text| self.table_expression(table, text)).transpose()?;
+            let (keys, predicate) = crate::binder::bind_index(table, index, self.cx)?;
             all.push(IndexMaintenance { index: index.clone(), keys, predicate });
         }
         Ok(all)
-    }
-
-    /// SQL text over a table's row, as an expression over its columns by ordinal.
-    fn table_expression(&mut self, table: &TableDef, text: &str) -> Result<Expr> {
-        let _ = text;
-        Err(Error::not_supported(format!(
-            "writing to table \"{}\", which has an index on an expression or with a condition,",
-            table.name
-        )))
     }
 
     /// For READ COMMITTED: what must still hold of a row that changed under us, and its new values, when
