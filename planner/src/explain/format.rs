@@ -149,7 +149,11 @@ fn node(shown: &Shown, options: &ExplainOptions) -> Json {
         }
     };
     put("Node Type", Json::Text(shown.node_type.to_string()));
-    for (key, value) in shown.identity.iter().filter(|(key, _)| matches!(*key, "Strategy" | "Partial Mode" | "Operation" | "Command")) {
+    for (key, value) in shown
+        .identity
+        .iter()
+        .filter(|(key, _)| matches!(*key, "Strategy" | "Partial Mode" | "Operation" | "Command"))
+    {
         put(key, scalar(value));
     }
     if let Some(relationship) = shown.relationship {

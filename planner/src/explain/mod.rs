@@ -11,7 +11,7 @@ mod format;
 mod tree;
 
 use parser::ast::{DefValue, ExplainStmt};
-use types::{Error, Result, SqlState, TextContext};
+use types::{Error, Result, SqlState};
 
 use crate::physical::plan::{NodeStats, PhysicalPlan};
 
@@ -146,9 +146,8 @@ pub fn explain(
     stats: Option<&[NodeStats]>,
     times: ExplainTimes,
     settings: &[(String, String)],
-    text: &TextContext,
 ) -> Vec<String> {
-    let root = tree::Builder::new(plan, options, stats, text).root();
+    let root = tree::Builder::new(plan, options, stats).root();
     match options.format {
         ExplainFormat::Text => format::text(&root, options, times, settings),
         ExplainFormat::Json => vec![format::json(&root, options, times, settings)],

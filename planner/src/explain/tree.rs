@@ -1,14 +1,13 @@
 //! The plan as PostgreSQL would show it: nodes with properties, formats left to `format.rs`.
 
-use types::TextContext;
-
 use super::ExplainOptions;
-use super::expression::{Names, matches_whole};
+use super::expression::{Names, parenthesized};
 use crate::logical::{JoinKind, SetOpKind};
 use crate::physical::plan::{
     Estimate, HashJoin, IndexJoin, KeyRange, NestedLoop, Node, NodeStats, Op, PhysicalPlan, SeqScan, SortKey,
     Strategy, SubPlan,
 };
+use expr::print::quote_identifier as identifier;
 
 /// A node to show.
 #[derive(Debug, Default)]
@@ -51,7 +50,6 @@ pub(super) struct Builder<'a> {
     plan: &'a PhysicalPlan,
     options: &'a ExplainOptions,
     stats: Option<&'a [NodeStats]>,
-    text: &'a TextContext,
     /// More than one relation: columns are shown with their relation's name.
     qualify: bool,
     shown_sub_plans: Vec<bool>,
@@ -62,7 +60,6 @@ impl<'a> Builder<'a> {
         plan: &'a PhysicalPlan,
         options: &'a ExplainOptions,
         stats: Option<&'a [NodeStats]>,
-        text: &'a TextContext,
     ) -> Builder<'a> {
         let mut relations = count_relations(&plan.root);
         relations += plan.ctes.iter().map(|cte| count_relations(&cte.node)).sum::<usize>();
@@ -71,7 +68,6 @@ impl<'a> Builder<'a> {
             plan,
             options,
             stats,
-            text,
             qualify: relations > 1 || options.verbose,
             shown_sub_plans: vec![false; plan.sub_plans.len()],
         }
@@ -152,7 +148,12 @@ impl<'a> Builder<'a> {
             for (key, value) in &stats.remarks {
                 shown.properties.push((key.clone(), Value::Text(value.clone())));
             }
-            removed(&mut shown, "Rows Removed by Join Filter", stats.rows_removed_by_join_filter, stats.loops);
+            removed(
+                &mut shown,
+                "Rows Removed by Join Filter",
+                stats.rows_removed_by_join_filter,
+                stats.loops,
+            );
             removed(&mut shown, "Rows Removed by Filter", stats.rows_removed_by_filter, stats.loops);
             if self.options.buffers && (stats.pages_hit > 0 || stats.pages_read > 0) {
                 shown.properties.push(("Shared Hit Blocks".to_string(), Value::Integer(stats.pages_hit)));
@@ -199,7 +200,8 @@ impl<'a> Builder<'a> {
                 shown
             }
             Op::KeyScan(key_scan) => {
-                let mut shown = self.index_label("Index Scan", &key_scan.scan, &key_scan.index.name, key_scan.backward);
+                let mut shown =
+                    self.index_label("Index Scan", &key_scan.scan, &key_scan.index.name, key_scan.backward);
                 self.ranges(&mut shown, &key_scan.ranges, &key_scan.scan, &key_scan.index.columns);
                 let names = |position: usize| self.column(node, position);
                 self.filter(&mut shown, "Filter", &key_scan.scan.filter, &names);
@@ -207,8 +209,12 @@ impl<'a> Builder<'a> {
             }
             Op::IndexScan(index_scan) => {
                 let node_type = if index_scan.index_only { "Index Only Scan" } else { "Index Scan" };
-                let mut shown =
-                    self.index_label(node_type, &index_scan.scan, &index_scan.index.name, index_scan.backward);
+                let mut shown = self.index_label(
+                    node_type,
+                    &index_scan.scan,
+                    &index_scan.index.name,
+                    index_scan.backward,
+                );
                 self.ranges(&mut shown, &index_scan.ranges, &index_scan.scan, &index_scan.index.columns);
                 let names = |position: usize| self.column(node, position);
                 self.filter(&mut shown, "Filter", &index_scan.scan.filter, &names);
@@ -258,9 +264,10 @@ impl<'a> Builder<'a> {
                     .keys
                     .iter()
                     .map(|(a, b)| {
-                        let left = self.names(&|position| self.column(&join.left, position), |names| names.argument(a));
-                        let right =
-                            self.names(&|position| self.column(&join.right, position), |names| names.argument(b));
+                        let left =
+                            self.names(&|position| self.column(&join.left, position), |names| names.plain(a));
+                        let right = self
+                            .names(&|position| self.column(&join.right, position), |names| names.plain(b));
                         format!("({left} = {right})")
                     })
                     .collect();
@@ -296,7 +303,8 @@ impl<'a> Builder<'a> {
                     None => shown.properties.push(("Group Key".to_string(), Value::List(keys))),
                     Some(sets) => {
                         for set in sets {
-                            let of_set: Vec<String> = set.iter().filter_map(|i| keys.get(*i).cloned()).collect();
+                            let of_set: Vec<String> =
+                                set.iter().filter_map(|i| keys.get(*i).cloned()).collect();
                             let of_set = if of_set.is_empty() { vec!["()".to_string()] } else { of_set };
                             shown.properties.push(("Group Key".to_string(), Value::List(of_set)));
                         }
@@ -324,7 +332,8 @@ impl<'a> Builder<'a> {
                 if let Some(stats) = self.stats(node)
                     && stats.remarks.is_empty()
                 {
-                    let size = format!("top-N heapsort  Memory: {}kB", stats.memory_bytes.div_ceil(1024).max(25));
+                    let size =
+                        format!("top-N heapsort  Memory: {}kB", stats.memory_bytes.div_ceil(1024).max(25));
                     push_text(&mut sort, "Sort Method", Some(size));
                 }
                 shown.children.push(sort);
@@ -478,8 +487,9 @@ impl<'a> Builder<'a> {
             .keys
             .iter()
             .map(|(a, b)| {
-                let left = self.names(&|position| self.column(&join.left, position), |names| names.argument(a));
-                let right = self.names(&|position| self.column(&join.right, position), |names| names.argument(b));
+                let left = self.names(&|position| self.column(&join.left, position), |names| names.plain(a));
+                let right =
+                    self.names(&|position| self.column(&join.right, position), |names| names.plain(b));
                 format!("({left} = {right})")
             })
             .collect();
@@ -491,10 +501,9 @@ impl<'a> Builder<'a> {
         hash.relationship = Some("Inner");
         hash.estimate = join.right.estimate;
         hash.estimate.startup_cost = hash.estimate.total_cost;
-        hash.actual = self.actual(&join.right).map(|actual| Actual {
-            times: actual.times.map(|(_, total)| (total, total)),
-            ..actual
-        });
+        hash.actual = self
+            .actual(&join.right)
+            .map(|actual| Actual { times: actual.times.map(|(_, total)| (total, total)), ..actual });
         hash.children.push(self.node(&join.right, Some("Outer")));
         shown.children.push(hash);
         shown
@@ -524,7 +533,10 @@ impl<'a> Builder<'a> {
             None => {
                 let index = join.inner.table.indexes.iter().find(|index| index.is_clustered);
                 (
-                    index.map_or_else(|| format!("{}_pkey", join.inner.table.name), |index| index.name.clone()),
+                    index.map_or_else(
+                        || format!("{}_pkey", join.inner.table.name),
+                        |index| index.name.clone(),
+                    ),
                     index.map(|index| &index.columns),
                 )
             }
@@ -540,7 +552,8 @@ impl<'a> Builder<'a> {
                     .and_then(|columns| columns.get(position))
                     .and_then(|column| column.column)
                     .map_or_else(|| "key".to_string(), |ordinal| self.unqualified(&join.inner, ordinal));
-                let value = self.names(&|position| self.column(&join.left, position), |names| names.argument(key));
+                let value =
+                    self.names(&|position| self.column(&join.left, position), |names| names.plain(key));
                 format!("({column} = {value})")
             })
             .collect();
@@ -557,8 +570,7 @@ impl<'a> Builder<'a> {
         };
         if let (Some(stats), Some(left)) = (self.stats(node), self.stats(&join.left)) {
             let loops = left.rows;
-            inner.actual =
-                Some(Actual { times: None, rows: stats.rows as f64 / loops.max(1) as f64, loops });
+            inner.actual = Some(Actual { times: None, rows: stats.rows as f64 / loops.max(1) as f64, loops });
         }
         shown.children.push(inner);
         shown
@@ -589,7 +601,7 @@ impl<'a> Builder<'a> {
                 .map_or_else(|| "key".to_string(), |ordinal| self.unqualified(scan, ordinal))
         };
         let none = |_: usize| String::new();
-        let value = |expr: &expr::Expr| self.names(&none, |names| names.argument(expr));
+        let value = |expr: &expr::Expr| self.names(&none, |names| names.plain(expr));
         let Some(first) = ranges.first() else {
             push_text(shown, "Index Cond", Some("false".to_string()));
             return;
@@ -641,7 +653,7 @@ impl<'a> Builder<'a> {
                 .get(index as usize)
                 .map_or_else(|| "SubPlan".to_string(), |sub_plan| sub_plan.label.clone())
         };
-        f(&Names { input, sub_plan: &sub_plan, text: self.text })
+        f(&Names { input, sub_plan: &sub_plan })
     }
 
     /// A table's column, with its relation where there are several.
@@ -670,7 +682,7 @@ impl<'a> Builder<'a> {
     /// How an output column of `node` is named above it: what is computed stands in parentheses.
     fn column(&self, node: &Node, position: usize) -> String {
         let (text, is_plain) = self.own_column(node, position);
-        if is_plain || text.starts_with('(') && matches_whole(&text) { text } else { format!("({text})") }
+        if is_plain { text } else { parenthesized(text) }
     }
 
     /// An output column by what it is computed from, and whether it is a plain column.
@@ -691,12 +703,12 @@ impl<'a> Builder<'a> {
             | Op::LockRows { input, .. } => self.own_column(input, position),
             Op::Project { input, exprs } => match exprs.get(position) {
                 Some(expr::Expr::Input { position, .. }) => self.own_column(input, *position),
-                Some(expr) => (self.names(&|p| self.column(input, p), |names| names.top(expr)), false),
+                Some(expr) => (self.names(&|p| self.column(input, p), |names| names.plain(expr)), false),
                 None => named(),
             },
             Op::Result { exprs, input, .. } => match (exprs.get(position), input) {
                 (Some(expr::Expr::Input { position, .. }), Some(input)) => self.own_column(input, *position),
-                (Some(expr), None) => (self.names(&|_| String::new(), |names| names.top(expr)), false),
+                (Some(expr), None) => (self.names(&|_| String::new(), |names| names.plain(expr)), false),
                 _ => named(),
             },
             Op::HashJoin(join) => {
@@ -725,7 +737,7 @@ impl<'a> Builder<'a> {
                 if let Some(group) = aggregate.groups.get(position) {
                     return match group {
                         expr::Expr::Input { position, .. } => self.own_column(&aggregate.input, *position),
-                        group => (self.names(&input, |names| names.top(group)), false),
+                        group => (self.names(&input, |names| names.plain(group)), false),
                     };
                 }
                 match aggregate.calls.get(position.wrapping_sub(groups + aggregate.grouping_calls.len())) {
@@ -740,7 +752,9 @@ impl<'a> Builder<'a> {
                     None => named(),
                 },
             },
-            Op::ProjectSet { input, .. } if position < input.columns.len() => self.own_column(input, position),
+            Op::ProjectSet { input, .. } if position < input.columns.len() => {
+                self.own_column(input, position)
+            }
             _ => named(),
         }
     }
@@ -821,13 +835,6 @@ fn with_alias(name: &str, alias: &str) -> String {
     } else {
         format!("{} {}", identifier(name), identifier(alias))
     }
-}
-
-/// Quoted if it would not be read back as it is.
-pub(super) fn identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$');
-    if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn last_part(name: &str) -> &str {

@@ -3,6 +3,7 @@
 //! A column that the input does not have belongs to an enclosing query: it is read as the plan
 //! parameter that the enclosing sub-plan or dependent join sets.
 
+use expr::print::quote_identifier;
 use expr::{AggregateCall, ColumnId, Expr, PlanParameterId, TableFunctionCall, WindowCall};
 use types::{DataType, Error, Result};
 
@@ -120,7 +121,7 @@ impl Lowering<'_> {
         let name = if entry.relation.is_empty() {
             entry.name.clone()
         } else {
-            format!("{}.{}", entry.relation, entry.name)
+            format!("{}.{}", quote_identifier(&entry.relation), quote_identifier(&entry.name))
         };
         OutputColumn { name, data_type: entry.data_type }
     }

@@ -57,8 +57,7 @@ impl Rewriter<'_> {
             && *read == id
         {
             let old = definition.output();
-            let (copy, map) =
-                renumbered(definition, self.columns, &mut self.subqueries, &mut self.next_cte);
+            let (copy, map) = renumbered(definition, self.columns, &mut self.subqueries, &mut self.next_cte);
             let exprs = columns
                 .iter()
                 .zip(old)
@@ -97,5 +96,7 @@ fn is_volatile(plan: &LogicalPlan, rewriter: &Rewriter<'_>) -> bool {
     if let LogicalPlan::FunctionScan { call, .. } = plan {
         volatile |= call.function.volatility == Volatility::Volatile;
     }
-    volatile || matches!(plan, LogicalPlan::Lock { .. }) || plan.inputs().into_iter().any(|input| is_volatile(input, rewriter))
+    volatile
+        || matches!(plan, LogicalPlan::Lock { .. })
+        || plan.inputs().into_iter().any(|input| is_volatile(input, rewriter))
 }

@@ -138,9 +138,9 @@ impl Rewriter<'_> {
         let mut kind = kind;
         let mut on: Vec<Expr> = Vec::new();
         if kind == JoinKind::NullAwareAnti {
-            let nullable = comparison.columns().iter().any(|id| {
-                !is_not_null(plan, *id) && !is_not_null(&right, *id)
-            }) || !strict_operands(&comparison);
+            let nullable =
+                comparison.columns().iter().any(|id| !is_not_null(plan, *id) && !is_not_null(&right, *id))
+                    || !strict_operands(&comparison);
             if nullable {
                 on.push(comparison);
             } else {
@@ -152,7 +152,8 @@ impl Rewriter<'_> {
         }
         on.extend(conditions);
         let left = Box::new(plan.take());
-        *plan = LogicalPlan::Join(Join { kind, left, right: Box::new(right), on, mark: None, dependent: false });
+        *plan =
+            LogicalPlan::Join(Join { kind, left, right: Box::new(right), on, mark: None, dependent: false });
         true
     }
 
@@ -204,12 +205,16 @@ impl Rewriter<'_> {
         let available: HashSet<ColumnId> = plan.output().into_iter().collect();
         let reachable = free.iter().all(|id| available.contains(id));
         let result = match subquery.kind {
-            SubqueryKind::Scalar if !free.is_empty() && reachable => self.join_scalar(&inner, &free, plan, lazy),
+            SubqueryKind::Scalar if !free.is_empty() && reachable => {
+                self.join_scalar(&inner, &free, plan, lazy)
+            }
             SubqueryKind::Exists if !free.is_empty() && reachable => {
                 let inner = stripped(inner.clone());
                 self.join_mark(subquery, &inner, &free, plan)
             }
-            SubqueryKind::Any | SubqueryKind::All if reachable => self.join_mark(subquery, &inner, &free, plan),
+            SubqueryKind::Any | SubqueryKind::All if reachable => {
+                self.join_mark(subquery, &inner, &free, plan)
+            }
             _ => None,
         };
         if result.is_none() {
@@ -358,12 +363,7 @@ impl Rewriter<'_> {
         match self.pull_up(&join.right, &free, false) {
             Some(Pulled { plan: right, conditions }) => {
                 let on = join.on.into_iter().chain(conditions).collect();
-                let plan = LogicalPlan::Join(Join {
-                    right: Box::new(right),
-                    on,
-                    dependent: false,
-                    ..join
-                });
+                let plan = LogicalPlan::Join(Join { right: Box::new(right), on, dependent: false, ..join });
                 self.passing(plan, output)
             }
             None => LogicalPlan::Join(join),
@@ -510,8 +510,12 @@ fn is_unique_by(plan: &LogicalPlan, conditions: &[Expr]) -> bool {
             }
             let made = plan.output();
             match (left.as_column(), right.as_column()) {
-                (Some(id), _) if made.contains(&id) && !right.columns().iter().any(|c| made.contains(c)) => Some(id),
-                (_, Some(id)) if made.contains(&id) && !left.columns().iter().any(|c| made.contains(c)) => Some(id),
+                (Some(id), _) if made.contains(&id) && !right.columns().iter().any(|c| made.contains(c)) => {
+                    Some(id)
+                }
+                (_, Some(id)) if made.contains(&id) && !left.columns().iter().any(|c| made.contains(c)) => {
+                    Some(id)
+                }
                 _ => None,
             }
         })
@@ -531,9 +535,9 @@ fn is_unique(plan: &LogicalPlan, columns: &[ColumnId]) -> bool {
                     })
                 })
         }),
-        LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Limit { input, .. } => {
-            is_unique(input, columns)
-        }
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Sort { input, .. }
+        | LogicalPlan::Limit { input, .. } => is_unique(input, columns),
         LogicalPlan::Project { input, exprs } => {
             let below: Vec<ColumnId> = exprs
                 .iter()

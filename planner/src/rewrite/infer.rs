@@ -70,7 +70,11 @@ impl Facts {
                     }
                     self.conditions.retain(|(id, _)| !known.contains(id));
                 }
-                JoinKind::Left | JoinKind::Anti | JoinKind::NullAwareAnti | JoinKind::Mark | JoinKind::Single => {
+                JoinKind::Left
+                | JoinKind::Anti
+                | JoinKind::NullAwareAnti
+                | JoinKind::Mark
+                | JoinKind::Single => {
                     self.collect(&mut join.left, rewriter);
                     infer(&mut join.right, rewriter);
                 }
@@ -124,7 +128,8 @@ impl Facts {
                 for other in class.iter().filter(|id| *id != column) {
                     let mut moved = condition.clone();
                     expr::walk::replace(&mut moved, &mut |part| {
-                        (part.as_column() == Some(*column)).then(|| Expr::column(*other, rewriter.data_type(*other)))
+                        (part.as_column() == Some(*column))
+                            .then(|| Expr::column(*other, rewriter.data_type(*other)))
                     });
                     let known = self.conditions.iter().any(|(_, old)| *old == moved);
                     if !known && !new.contains(&moved) {

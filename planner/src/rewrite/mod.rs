@@ -37,10 +37,7 @@ pub(crate) struct Rewriter<'a> {
 /// (`1 / 0` outside of a branch that may not be taken) — they are left for the execution to raise.
 pub fn rewrite(statement: LogicalStatement, cx: &PlanContext<'_>) -> Result<LogicalStatement> {
     let LogicalStatement { plan, result, mut columns, subqueries, parameter_types } = statement;
-    let next_cte = 1 + subqueries
-        .iter()
-        .map(|bound| last_cte(&bound.plan))
-        .fold(last_cte(&plan), u32::max);
+    let next_cte = 1 + subqueries.iter().map(|bound| last_cte(&bound.plan)).fold(last_cte(&plan), u32::max);
     let mut rewriter = Rewriter { cx, columns: &mut columns, subqueries, next_cte, used: HashSet::new() };
     let mut plan = plan;
     rewriter.inline_ctes(&mut plan);

@@ -34,7 +34,12 @@ pub(super) type Free = HashSet<ColumnId>;
 
 impl Rewriter<'_> {
     /// `only_existence`: how often a row comes, and in which order, does not matter.
-    pub(super) fn pull_up(&mut self, plan: &LogicalPlan, free: &Free, only_existence: bool) -> Option<Pulled> {
+    pub(super) fn pull_up(
+        &mut self,
+        plan: &LogicalPlan,
+        free: &Free,
+        only_existence: bool,
+    ) -> Option<Pulled> {
         if !self.names(plan, free) {
             return Some(Pulled { plan: plan.clone(), conditions: Vec::new() });
         }
@@ -93,7 +98,9 @@ impl Rewriter<'_> {
             }
             LogicalPlan::Window { input, window, calls } => {
                 let mut named = false;
-                plan.each_expr(&mut |expr| named |= expr_columns(expr, &self.subqueries).iter().any(|id| free.contains(id)));
+                plan.each_expr(&mut |expr| {
+                    named |= expr_columns(expr, &self.subqueries).iter().any(|id| free.contains(id))
+                });
                 if named {
                     return None;
                 }
@@ -307,10 +314,9 @@ impl Rewriter<'_> {
             if other.data_type().oid != inner.data_type().oid {
                 return None;
             }
-            for (expr, exprs, ids) in [
-                (inner, &mut left_exprs, &mut left_columns),
-                (other, &mut right_exprs, &mut right_columns),
-            ] {
+            for (expr, exprs, ids) in
+                [(inner, &mut left_exprs, &mut left_columns), (other, &mut right_exprs, &mut right_columns)]
+            {
                 let id = self.new_column("key", expr.data_type());
                 exprs.push(Computed { id, expr: expr.clone() });
                 ids.push(id);

@@ -46,7 +46,8 @@ impl Rewriter<'_> {
                             })
                         })
                 });
-                let down = down.into_iter().map(|predicate| substituted(predicate, &aggregate.groups)).collect();
+                let down =
+                    down.into_iter().map(|predicate| substituted(predicate, &aggregate.groups)).collect();
                 let input = aggregate.input.take();
                 *aggregate.input = self.push(input, down);
                 filtered(LogicalPlan::Aggregate(aggregate), stay)
@@ -88,7 +89,8 @@ impl Rewriter<'_> {
                             expr: Expr::column(source, self.data_type(source)),
                         })
                         .collect();
-                    let of_side = down.iter().map(|predicate| substituted(predicate.clone(), &exprs)).collect();
+                    let of_side =
+                        down.iter().map(|predicate| substituted(predicate.clone(), &exprs)).collect();
                     let taken = side.take();
                     **side = self.push(taken, of_side);
                 }
@@ -151,7 +153,8 @@ impl Rewriter<'_> {
         let of_right = |id: ColumnId| right_columns.contains(&id);
 
         // A condition above that NULLs fail makes the join stricter.
-        let rejects = |columns: &dyn Fn(ColumnId) -> bool| predicates.iter().any(|p| rejects_nulls(p, columns));
+        let rejects =
+            |columns: &dyn Fn(ColumnId) -> bool| predicates.iter().any(|p| rejects_nulls(p, columns));
         if matches!(kind, JoinKind::Full) {
             kind = match (rejects(&of_left), rejects(&of_right)) {
                 (true, true) => JoinKind::Inner,
@@ -175,7 +178,8 @@ impl Rewriter<'_> {
             let touches_mark = mark.is_some_and(|mark| columns.contains(&mark));
             (touches_left, touches_right, touches_mark)
         };
-        let volatile = |predicate: &Expr| predicate.volatility() == Volatility::Volatile && !predicate.has_subquery();
+        let volatile =
+            |predicate: &Expr| predicate.volatility() == Volatility::Volatile && !predicate.has_subquery();
 
         for predicate in predicates {
             let (touches_left, touches_right, touches_mark) = side(self, &predicate);

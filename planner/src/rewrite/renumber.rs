@@ -119,7 +119,8 @@ impl Renumber<'_> {
             let Some(bound) = self.subqueries.iter().find(|bound| bound.id == id) else { continue };
             let mut bound = bound.clone();
             self.define(&mut bound.plan);
-            let new = SubqueryId(self.subqueries.iter().map(|bound| bound.id.0).max().map_or(0, |last| last + 1));
+            let new =
+                SubqueryId(self.subqueries.iter().map(|bound| bound.id.0).max().map_or(0, |last| last + 1));
             bound.id = new;
             self.subqueries.push(bound);
             copies.insert(id, new);

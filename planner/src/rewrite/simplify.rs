@@ -47,7 +47,9 @@ fn factored(expr: Expr) -> Expr {
             Expr::Or(inner) => inner,
             other => vec![other],
         })
-        .map(|arm| arm.into_conjuncts().into_iter().flat_map(|part| factored(part).into_conjuncts()).collect())
+        .map(|arm| {
+            arm.into_conjuncts().into_iter().flat_map(|part| factored(part).into_conjuncts()).collect()
+        })
         .collect();
     let Some(first) = arms.first().cloned() else { return Expr::bool(false) };
     let common: Vec<Expr> =
@@ -80,9 +82,7 @@ pub(super) fn implied(expr: &Expr, columns: &dyn Fn(ColumnId) -> bool) -> Option
             .into_iter()
             .filter(|part| {
                 let used = part.columns();
-                !used.is_empty()
-                    && used.into_iter().all(columns)
-                    && part.volatility() < Volatility::Volatile
+                !used.is_empty() && used.into_iter().all(columns) && part.volatility() < Volatility::Volatile
             })
             .collect();
         if of_columns.is_empty() {
