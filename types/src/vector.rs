@@ -468,6 +468,12 @@ impl VectorBuilder {
         self.len = self.data.len();
     }
 
+    /// As [`VectorBuilder::appended`], for exactly one value.
+    #[inline]
+    pub(crate) fn appended_one(&mut self) {
+        self.len += 1;
+    }
+
     pub fn push_null(&mut self) {
         match &mut self.data {
             Data::Bool(v) => v.push(false),

@@ -65,6 +65,14 @@ fn calendar(days: i64, cx: &TextContext, out: &mut Vec<u8>) -> bool {
         DateStyle::Postgres => (b'-', order_of(cx)),
     };
     match style {
+        DateOrder::Ymd if shown <= 9999 => {
+            let mut text = [separator; 10];
+            for (at, number) in [(0, shown / 100), (2, shown % 100), (5, month), (8, day)] {
+                text[at] = b'0' + (number / 10) as u8;
+                text[at + 1] = b'0' + (number % 10) as u8;
+            }
+            out.extend_from_slice(&text);
+        }
         DateOrder::Ymd => {
             pad(shown, 4, out);
             out.push(separator);

@@ -7,8 +7,8 @@ use super::zone::abbreviation_offset;
 use super::{
     DATE_INFINITY, DATE_NEGATIVE_INFINITY, END_TIMESTAMP, EPOCH_JULIAN, MAX_DATE, MICROS_PER_DAY,
     MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, MIN_DATE, MIN_TIMESTAMP, TIMESTAMP_INFINITY,
-    TIMESTAMP_NEGATIVE_INFINITY, TimeZone, UNIX_EPOCH_DAYS, date_from_ymd, days_from_civil, is_leap,
-    split_timestamp, timestamptz_to_timestamp,
+    TIMESTAMP_NEGATIVE_INFINITY, TimeZone, UNIX_EPOCH_DAYS, date_from_ymd, days_from_civil, split_timestamp,
+    timestamptz_to_timestamp,
 };
 use crate::sqlstate::SqlState;
 use crate::text::{DateOrder, TextContext};
