@@ -7,6 +7,7 @@
 
 pub mod ast;
 pub mod deparse;
+pub mod fingerprint;
 pub mod statement;
 
 mod grammar;

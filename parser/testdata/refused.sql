@@ -1,0 +1,34 @@
+-- Statements that PostgreSQL knows in some version and this parser refuses, with 42601 or 0A000, never in silence. One per line.
+-- newer than PostgreSQL 15
+SELECT now() AT LOCAL
+INSERT INTO t VALUES (1) RETURNING WITH (OLD AS o, NEW AS n) o.a, n.a
+CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL)
+CREATE TABLE t (a int, b daterange, PRIMARY KEY (a, b WITHOUT OVERLAPS))
+CREATE TABLE t (a int, b daterange, FOREIGN KEY (a, PERIOD b) REFERENCES u (a, PERIOD b))
+CREATE TABLE t (a text STORAGE EXTERNAL)
+MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN DELETE
+MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE RETURNING *
+SELECT JSON_VALUE(a, '$.x' PASSING 1 AS y)
+SELECT JSON_QUERY(a, '$.x' WITH WRAPPER)
+SELECT JSON_VALUE(a, '$.x' DEFAULT 1 ON EMPTY)
+SELECT JSON_OBJECT('a' : 1 ABSENT ON NULL)
+SELECT JSON_ARRAYAGG(a ORDER BY b NULL ON NULL)
+SELECT a IS JSON OBJECT
+SELECT * FROM JSON_TABLE(a, '$[*]' COLUMNS (x int PATH '$.x' ERROR ON ERROR)) j
+ALTER TABLE t ALTER CONSTRAINT c ENFORCED
+-- XML
+SELECT xmlelement(name foo, 'x')
+SELECT xmlparse(document '<a/>')
+SELECT xmlforest(a AS b)
+SELECT * FROM xmltable('/a' PASSING b COLUMNS c int)
+SELECT a IS DOCUMENT
+-- never in PostgreSQL, or no more
+CREATE TABLE t (a int REFERENCES u MATCH PARTIAL)
+SET CATALOG 'x'
+SELECT 5 !
+SELECT a LIKE b LIKE c
+SELECT a < b < c
+SELECT 'a' 'b'
+SELECT a FROM t LIMIT 1, 2
+SELECT (1, 2).a
+SELECT f(x)[1]
