@@ -151,6 +151,16 @@ pub fn is_finite_date(date: i32) -> bool {
     date != DATE_INFINITY && date != DATE_NEGATIVE_INFINITY
 }
 
+/// Whether a date is infinite or within the calendar.
+pub fn date_in_range(date: i32) -> bool {
+    !is_finite_date(date) || (MIN_DATE..=MAX_DATE).contains(&i64::from(date))
+}
+
+/// Whether a timestamp is infinite or within the calendar.
+pub fn timestamp_in_range(timestamp: i64) -> bool {
+    !is_finite_timestamp(timestamp) || (MIN_TIMESTAMP..END_TIMESTAMP).contains(&timestamp)
+}
+
 /// Days since 2000-01-01 and microseconds of the day.
 pub(crate) fn split_timestamp(timestamp: i64) -> (i64, i64) {
     (timestamp.div_euclid(MICROS_PER_DAY), timestamp.rem_euclid(MICROS_PER_DAY))

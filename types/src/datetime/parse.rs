@@ -109,7 +109,7 @@ pub fn parse_date(text: &str, cx: &TextContext) -> Result<i32> {
         Some(Special::Infinity) => return Ok(DATE_INFINITY),
         Some(Special::NegativeInfinity) => return Ok(DATE_NEGATIVE_INFINITY),
         Some(Special::Epoch) => -UNIX_EPOCH_DAYS,
-        Some(Special::Now) => local_now(cx)? / MICROS_PER_DAY,
+        Some(Special::Now) => split_timestamp(local_now(cx)?).0,
         Some(Special::Day(days)) => split_timestamp(local_now(cx)?).0 + days,
         None => parsed.date.ok_or_else(|| describe(Fault::Syntax, "date", text))?,
     };

@@ -7,7 +7,7 @@ use super::modifier::apply_modifier;
 use super::string;
 use super::{name_value, utf8};
 use crate::datatype::{DataType, Physical};
-use crate::datetime::Interval;
+use crate::datetime::{self, Interval};
 use crate::numeric::Numeric;
 use crate::sqlstate::SqlState;
 use crate::value::{ArrayDimension, ArrayValue, Value};
@@ -44,11 +44,20 @@ fn read_nested(data_type: DataType, bytes: &[u8], depth: usize) -> Result<Value>
     let value = match data_type.physical {
         Physical::Bool => Value::Bool(exactly::<1>(bytes)?[0] != 0),
         Physical::Int16 => Value::Int16(i16::from_be_bytes(exactly(bytes)?)),
-        Physical::Int32 => Value::Int32(i32::from_be_bytes(exactly(bytes)?)),
+        Physical::Int32 => {
+            let value = i32::from_be_bytes(exactly(bytes)?);
+            if data_type.oid == DataType::DATE.oid && !datetime::date_in_range(value) {
+                return Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range"));
+            }
+            Value::Int32(value)
+        }
         Physical::Int64 => {
             let value = i64::from_be_bytes(exactly(bytes)?);
             if data_type.oid == DataType::TIME.oid && !(0..=86_400_000_000).contains(&value) {
                 return Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "time out of range"));
+            }
+            if matches!(data_type.oid, 1114 | 1184) && !datetime::timestamp_in_range(value) {
+                return Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"));
             }
             Value::Int64(value)
         }
