@@ -2,6 +2,8 @@
 //!
 //! `CAIRN_MUTATIONS` sets how many of each (1,000), `CAIRN_MUTATION_SEED` replays them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use tests::Server;
@@ -70,7 +72,9 @@ async fn still_serves(server: &mut Server, witness: &tokio_postgres::Client, wha
         panic!("the server ended with {status} after {what}");
     }
     let row = timeout(Duration::from_secs(60), witness.query_one("select 1 + 1", &[])).await;
-    let row = row.unwrap_or_else(|_| panic!("no answer after {what}")).unwrap_or_else(|e| panic!("{e:?} after {what}"));
+    let row = row
+        .unwrap_or_else(|_| panic!("no answer after {what}"))
+        .unwrap_or_else(|e| panic!("{e:?} after {what}"));
     assert_eq!(row.get::<_, i32>(0), 2);
 }
 
@@ -197,7 +201,8 @@ async fn depth_is_limited_not_fatal() {
         let start = &sql[..sql.len().min(40)];
         let mut session = Raw::session(server.port()).await.unwrap().0;
         let answer = timeout(Duration::from_secs(60), session.query(&sql)).await;
-        let messages = answer.unwrap_or_else(|_| panic!("no end: {start}")).unwrap_or_else(|e| panic!("{e}: {start}"));
+        let messages =
+            answer.unwrap_or_else(|_| panic!("no end: {start}")).unwrap_or_else(|e| panic!("{e}: {start}"));
         for message in messages.iter().filter(|m| m.tag == 'E') {
             // statement_too_complex and its class, or a plain syntax error.
             let code = message.field('C').unwrap_or_default();

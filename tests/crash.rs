@@ -4,6 +4,8 @@
 //! server is compared with it, by way of its tables and of its indexes. `CAIRN_CRASH_ROUNDS` sets the number
 //! of kills, `CAIRN_CRASH_SEED` replays the choices (though not the timing).
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::pin::pin;
@@ -58,7 +60,8 @@ fn lines_of(writer: i32, batch: i64) -> Vec<Line> {
             let amount = 1 + chance.below(50) as i64;
             // Mostly short, sometimes longer than half a page.
             let length = if chance.below(20) == 0 { 5_000 } else { chance.below(60) as usize };
-            let note = (length > 0).then(|| char::from(b'a' + chance.below(26) as u8).to_string().repeat(length));
+            let note =
+                (length > 0).then(|| char::from(b'a' + chance.below(26) as u8).to_string().repeat(length));
             Line { source, target, amount, note }
         })
         .collect()
@@ -94,7 +97,12 @@ impl Writer {
         self
     }
 
-    async fn transaction(&self, client: &Client, batch: i64, rolls_back: bool) -> Result<(), tokio_postgres::Error> {
+    async fn transaction(
+        &self,
+        client: &Client,
+        batch: i64,
+        rolls_back: bool,
+    ) -> Result<(), tokio_postgres::Error> {
         client.batch_execute("begin").await?;
         let lines = lines_of(self.id, batch);
         for (number, line) in lines.iter().enumerate() {
@@ -104,7 +112,9 @@ impl Writer {
             client.execute("insert into ledger values ($1, $2, $3, $4, $5, $6, $7)", &values).await?;
         }
         for (account, change) in changes(&lines) {
-            client.execute("update account set balance = balance + $2 where id = $1", &[&account, &change]).await?;
+            client
+                .execute("update account set balance = balance + $2 where id = $1", &[&account, &change])
+                .await?;
         }
         let id = recent_id(self.id, batch);
         let payload = format!("batch {batch}");
@@ -196,7 +206,11 @@ async fn check(client: &Client, writers: &mut [Writer]) {
     let found: BTreeMap<i32, i64> = found.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(found, balances, "balances do not follow from the ledger");
     assert_eq!(number(client, "select count(*) from bulk").await, 0, "rows that were never committed");
-    assert_eq!(number(client, "select count(*) from bulk where payload = 'bulk '").await, 0, "their index entries");
+    assert_eq!(
+        number(client, "select count(*) from bulk where payload = 'bulk '").await,
+        0,
+        "their index entries"
+    );
     indexes_agree(client).await;
 }
 
@@ -212,8 +226,8 @@ async fn indexes_agree(client: &Client) {
             ("ledger where target = $", "ledger where target + 0 = $"),
             ("ledger where target = $ and amount < 25", "ledger where target + 0 = $ and amount + 0 < 25"),
         ] {
-            let [indexed, scanned] =
-                [by_index, by_table].map(|of| format!("select count(*), sum(amount) from {of}").replace('$', &id.to_string()));
+            let [indexed, scanned] = [by_index, by_table]
+                .map(|of| format!("select count(*), sum(amount) from {of}").replace('$', &id.to_string()));
             assert_eq!(pair(client, &indexed).await, pair(client, &scanned).await, "{indexed}");
         }
     }
@@ -242,7 +256,8 @@ async fn pair(client: &Client, sql: &str) -> (i64, Option<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
-    let rounds: u32 = std::env::var("CAIRN_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
+    let rounds: u32 =
+        std::env::var("CAIRN_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
     let mut chance = Chance::from_env("CAIRN_CRASH_SEED");
     // A small buffer: uncommitted pages reach the disk, and the log must undo them.
     let mut server = Server::start_with(&["shared_buffers=16MB"]).await;

@@ -12,7 +12,8 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let filters: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if std::env::args().any(|argument| argument == "--list") {
         return ExitCode::SUCCESS; // asked by tools that collect tests: we have none of the usual kind
     }
@@ -38,7 +39,9 @@ fn scripts(filters: &[String]) -> Vec<PathBuf> {
         .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "slt"))
-        .filter(|path| filters.is_empty() || filters.iter().any(|filter| name(path).contains(filter.as_str())))
+        .filter(|path| {
+            filters.is_empty() || filters.iter().any(|filter| name(path).contains(filter.as_str()))
+        })
         .collect();
     found.sort();
     found
@@ -59,9 +62,13 @@ impl Target {
         match self {
             Target::Own(server) => server.client().await,
             Target::Other { url, schema } => {
-                let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("CAIRN_SLT_URL answers");
+                let (client, connection) =
+                    tokio_postgres::connect(url, NoTls).await.expect("CAIRN_SLT_URL answers");
                 tokio::spawn(async move { connection.await.ok() });
-                client.batch_execute(&format!("set search_path = {schema}")).await.expect("search_path can be set");
+                client
+                    .batch_execute(&format!("set search_path = {schema}"))
+                    .await
+                    .expect("search_path can be set");
                 client
             }
         }
@@ -122,7 +129,9 @@ async fn run_records(target: &Target, records: &[Record]) -> Outcome {
         let Err(problem) = judge(record, result) else { continue };
         match problem {
             Problem::Rows(_, came) if update => outcome.changes.push((number, came)),
-            problem => outcome.problems.push(format!("  line {}: {}\n{}", record.line, record.sql, problem.text())),
+            problem => {
+                outcome.problems.push(format!("  line {}: {}\n{}", record.line, record.sql, problem.text()))
+            }
         }
     }
     outcome
@@ -138,14 +147,21 @@ impl Problem {
     fn text(&self) -> String {
         match self {
             Problem::Rows(expected, came) => {
-                format!("    expected:\n      {}\n    got:\n      {}", expected.join("\n      "), came.join("\n      "))
+                format!(
+                    "    expected:\n      {}\n    got:\n      {}",
+                    expected.join("\n      "),
+                    came.join("\n      ")
+                )
             }
             Problem::Other(text) => format!("    {text}"),
         }
     }
 }
 
-fn judge(record: &Record, result: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>) -> Result<(), Problem> {
+fn judge(
+    record: &Record,
+    result: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>,
+) -> Result<(), Problem> {
     let messages = match (result, &record.expect) {
         (Ok(messages), _) => messages,
         (Err(error), Expect::Error { code, message }) => {

@@ -1,5 +1,7 @@
 //! The tree's own rules: which crate may use which, headers, file lengths, links.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! TPC-H at scale 0.01 through the `tpch` program: 22 right answers, then again after a restart.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::Command;
 
 use tests::Server;

@@ -57,9 +57,12 @@ pub fn parse(text: &str) -> Result<Vec<Record>, String> {
             ["connection", name] => connection = (*name).to_owned(),
             ["statement" | "query", rest @ ..] => {
                 let is_query = words.first() == Some(&"query");
-                let mut expect = expectation(is_query, rest).ok_or_else(|| format!("line {start}: {line}"))?;
+                let mut expect =
+                    expectation(is_query, rest).ok_or_else(|| format!("line {start}: {line}"))?;
                 let mut sql = Vec::new();
-                while let Some(line) = lines.get(at).filter(|line| !line.trim().is_empty() && **line != "----") {
+                while let Some(line) =
+                    lines.get(at).filter(|line| !line.trim().is_empty() && **line != "----")
+                {
                     sql.push(*line);
                     at += 1;
                 }

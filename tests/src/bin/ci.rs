@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         }
         let start = Instant::now();
         match command.status() {
-            Ok(status) if status.success() => println!("== {name}: ok, {:.0} s", start.elapsed().as_secs_f64()),
+            Ok(status) if status.success() => {
+                println!("== {name}: ok, {:.0} s", start.elapsed().as_secs_f64())
+            }
             Ok(status) => {
                 println!("== {name}: FAILED, {status}");
                 return ExitCode::FAILURE;
