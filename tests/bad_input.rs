@@ -41,14 +41,14 @@ fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
             0 if bytes.len() > 1 => {
                 bytes.remove(at);
             }
-            1 => bytes.insert(at, chance.next() as u8),
+            1 => bytes.insert(at, chance.number() as u8),
             2 => {
                 let end = (at + 1 + chance.below(12) as usize).min(bytes.len());
                 let piece = bytes[at..end].to_vec();
                 bytes.splice(at..at, piece);
             }
             3 => bytes[at] = b"()',;\"$.*%-+\\0 "[chance.below(15) as usize],
-            _ => bytes[at] = chance.next() as u8,
+            _ => bytes[at] = chance.number() as u8,
         }
     }
 }
@@ -124,7 +124,7 @@ async fn mutated_messages_give_an_error_or_a_closed_connection() {
     let witness = server.client().await;
     let startup = raw::startup(&[("user", "postgres"), ("database", "postgres"), ("application_name", "x")]);
     for i in 0..count() {
-        let mut conversation = vec![
+        let mut conversation = [
             raw::parse("s", "select a, b from t where a > $1"),
             raw::about('D', 'S', "s"),
             raw::bind("p", "s", &[Some("1")], chance.below(2) as u16),

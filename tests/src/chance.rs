@@ -20,7 +20,8 @@ impl Chance {
         Chance(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// Any 64 bits.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,12 +31,12 @@ impl Chance {
 
     /// From 0 up to, not including, `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+        self.number() % end.max(1)
     }
 
     /// A generator of its own, for a task beside this one.
     pub fn split(&mut self) -> Chance {
-        Chance(self.next())
+        Chance(self.number())
     }
 }
 
@@ -46,7 +47,7 @@ mod tests {
     #[test]
     fn a_seed_replays() {
         let (mut a, mut b) = (Chance::new(7), Chance::new(7));
-        assert!((0..100).all(|_| a.next() == b.next()));
+        assert!((0..100).all(|_| a.number() == b.number()));
         assert!((0..1000).all(|_| a.below(3) < 3));
     }
 }
