@@ -387,6 +387,42 @@ impl Vector {
         Vector::flat(data, if valid { Validity::all() } else { Validity::none(self.len) })
     }
 
+    /// The same decimals, or integers, as `Data::Decimal` of this scale; `None` when one does not fit 18
+    /// digits exactly or is NaN, or these are no exact numbers.
+    pub fn to_decimal(&self, scale: u16) -> Option<Vector> {
+        const LIMIT: i64 = 10i64.pow(18);
+        let power = |digits: u16| 10i64.checked_pow(u32::from(digits));
+        let scaled = |value: i64, power: i64| value.checked_mul(power).filter(|n| n.abs() < LIMIT);
+        // What stands where NULL is need not fit.
+        let all = |fit: &dyn Fn(usize) -> Option<i64>| -> Option<Vec<i64>> {
+            let stored = 0..self.data.len();
+            stored.map(|at| if self.validity.is_valid(at) { fit(at) } else { Some(0) }).collect()
+        };
+        let values = match &self.data {
+            Data::Decimal { scale: s, .. } if *s == scale => return Some(self.clone()),
+            Data::Decimal { scale: s, values } if *s < scale => {
+                let power = power(scale - s)?;
+                all(&|at| scaled(values[at], power))?
+            }
+            Data::Decimal { scale: s, values } => {
+                let power = power(s - scale)?;
+                all(&|at| (values[at] % power == 0).then_some(values[at] / power))?
+            }
+            Data::Numeric(v) => all(&|at| v[at].as_scaled_i64(scale).filter(|n| n.abs() < LIMIT))?,
+            Data::Int16(v) => all(&|at| scaled(i64::from(v[at]), power(scale)?))?,
+            Data::Int32(v) => all(&|at| scaled(i64::from(v[at]), power(scale)?))?,
+            Data::Int64(v) => all(&|at| scaled(v[at], power(scale)?))?,
+            _ => return None,
+        };
+        Some(Vector { data: Data::Decimal { scale, values }, ..self.clone_shape() })
+    }
+
+    /// Length, mask and constancy, without the values.
+    fn clone_shape(&self) -> Vector {
+        let data = Data::Bool(Vec::new());
+        Vector { data, validity: self.validity.clone(), len: self.len, constant: self.constant }
+    }
+
     /// About how much memory the values take.
     pub fn size_bytes(&self) -> usize {
         let values = self.data.len();
@@ -576,6 +612,15 @@ impl VectorBuilder {
         self.extend_nulls(vector, Some(rows), rows.len());
     }
 
+    /// Appends rows `start..end` of `vector`.
+    pub fn extend_range(&mut self, vector: &Vector, start: usize, end: usize) {
+        if start == 0 && end == vector.len() {
+            return self.extend(vector);
+        }
+        let rows: Vec<u32> = (start..end).map(|row| u32::try_from(row).unwrap_or(u32::MAX)).collect();
+        self.extend_at(vector, &rows);
+    }
+
     fn extend_nulls(&mut self, vector: &Vector, rows: Option<&[u32]>, count: usize) {
         let start = self.len;
         self.len += count;
@@ -705,6 +750,31 @@ mod tests {
         let five = Some((500, 2));
         let seven = Some((7, 0));
         assert_eq!(shown, [Some((100, 2)), None, Some((300, 2)), five, five, None, None, seven, seven]);
+    }
+
+    #[test]
+    fn decimals_change_scale_only_exactly() {
+        let mut builder = VectorBuilder::decimal(2, 3);
+        builder.push(&Value::Numeric(Numeric::new(150, 2)));
+        builder.push_null();
+        let vector = builder.finish();
+        let wide = vector.to_decimal(4).unwrap();
+        assert!(matches!(wide.data(), Data::Decimal { scale: 4, values } if values == &[15_000, 0]));
+        assert!(wide.is_null(1) && wide.value(0) == vector.value(0));
+        assert!(
+            vector.to_decimal(1).is_some()
+                && vector.to_decimal(0).is_none()
+                && vector.to_decimal(18).is_none()
+        );
+        let integers = Vector::constant(&Value::Int32(7), Physical::Int32, 9);
+        let decimal = integers.to_decimal(1).unwrap();
+        assert_eq!((decimal.len(), decimal.value(8)), (9, Value::Numeric(Numeric::new(70, 1))));
+
+        let mut builder = VectorBuilder::decimal(2, 3);
+        builder.extend_range(&vector, 1, 2);
+        builder.extend_range(&vector, 0, 2);
+        let joined = builder.finish();
+        assert_eq!((0..3).map(|row| joined.is_null(row)).collect::<Vec<_>>(), [true, false, true]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! choose. Series stop when a term is below the last digit, so the work is bounded by the digits asked for.
 
 use super::arithmetic::{MAX_RESULT_SCALE, MIN_SIGNIFICANT_DIGITS};
-use super::{Magnitude, Numeric, Parts, overflow, signed};
+use super::{MAX_INTEGER_DIGITS, Magnitude, Numeric, Parts, overflow, signed};
 use crate::sqlstate::SqlState;
 use crate::{Error, Result};
 
@@ -237,10 +237,11 @@ fn exp_rounded(value: &Fixed, value_scale: usize, approximate: f64, scale: i64) 
     // Digits before the point add to those needed after it.
     let weight = truncated(approximate * std::f64::consts::LOG10_E);
     let working = spare(scale + weight.max(0) + GUARD_DIGITS);
-    // Halve until below 0.01, then square back: each squaring may cost a bit.
+    // Halve, then square back: each squaring may cost a bit, but the more digits, the more terms it saves.
     let mut halvings = 0u32;
     let mut reduced = approximate.abs();
-    while reduced > 0.01 {
+    let small = 0.5f64.powf(7.0 + (working as f64).sqrt() / 2.0);
+    while reduced > small {
         reduced /= 2.0;
         halvings += 1;
     }
@@ -457,7 +458,8 @@ impl Numeric {
         }
         let (digits, weight) = leading_two(&self.abs());
         let estimate = exponent as f64 * (digits.log10() + weight);
-        if estimate > 3.0 * 32_767.0 * 4.0 {
+        // The estimate is good to seven digits: what it lets through may still overflow below.
+        if estimate > 1.001 * MAX_INTEGER_DIGITS as f64 {
             return Err(overflow());
         }
         if estimate + 1.0 < -(scale as f64) {
