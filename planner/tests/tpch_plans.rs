@@ -25,7 +25,7 @@ fn queries() -> Vec<(String, String)> {
                     sql.replace("revenue{view}", "revenue")
                 );
             }
-            (name, sql)
+            (name, sql.replace("{fraction}", "0.0001"))
         })
         .collect()
 }

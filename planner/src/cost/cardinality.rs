@@ -7,9 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use catalog::TableStats;
+use catalog::{IndexDef, TableDef, TableStats};
 use expr::{ColumnId, Expr};
 use types::DataType;
+
+use crate::context::PlanContext;
+use crate::logical::Scan;
 
 /// PostgreSQL's guess of a column's distinct values when nothing is known.
 pub const DEFAULT_DISTINCT: f64 = 200.0;
@@ -164,6 +167,94 @@ impl Profile {
             _ => self.distinct_of(expr),
         }
     }
+}
+
+/// Rows and pages of a relation, live where the store can tell, else of the last ANALYZE, else guessed.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub rows: f64,
+    pub pages: f64,
+}
+
+/// A table's size.
+pub fn table_size(table: &TableDef, cx: &PlanContext<'_>) -> Size {
+    let stats = cx.catalog.stats(table.id);
+    let width: f64 =
+        24.0 + table.live_columns().map(|(_, column)| default_width(column.data_type)).sum::<f64>();
+    let rows = cx.statistics.row_count(table.id).or(stats.map(|stats| stats.rows));
+    let pages = cx.statistics.page_count(table.id).or(stats.map(|stats| stats.pages as f64));
+    match (rows, pages) {
+        (Some(rows), Some(pages)) => Size { rows: rows.max(1.0), pages: pages.max(1.0) },
+        (Some(rows), None) => Size { rows: rows.max(1.0), pages: (rows * width / 16_000.0).ceil().max(1.0) },
+        // PostgreSQL assumes ten pages of what it has never looked at.
+        (None, pages) => {
+            let pages = pages.unwrap_or(10.0).max(1.0);
+            Size { rows: (pages * 8_000.0 / width).max(1.0), pages }
+        }
+    }
+}
+
+/// What is known of a table's rows before any filter.
+pub fn table_profile(scan: &Scan, cx: &PlanContext<'_>, relation: u32) -> Profile {
+    let size = table_size(&scan.table, cx);
+    let stats = cx.catalog.stats(scan.table.id).cloned();
+    let mut profile = Profile { rows: size.rows, ..Profile::default() };
+    for (id, ordinal) in &scan.columns {
+        let Some(column) = scan.table.columns.get(*ordinal) else { continue };
+        let known = stats.as_ref().and_then(|stats| stats.column(*ordinal));
+        let unique = unique_keys(&scan.table)
+            .any(|key| key.columns.len() == 1 && key.columns[0].column == Some(*ordinal));
+        let distinct = match known {
+            _ if unique => size.rows,
+            Some(known) => known.distinct_of(size.rows),
+            None if column.data_type.oid == DataType::BOOL.oid => 2.0,
+            None => DEFAULT_DISTINCT.min(size.rows),
+        };
+        let nulls = known.map_or(0.0, |known| known.null_fraction);
+        profile.columns.insert(
+            *id,
+            ColumnProfile {
+                data_type: column.data_type,
+                distinct: distinct.max(1.0),
+                is_default: known.is_none() && !unique,
+                null_fraction: nulls,
+                width: known
+                    .map(|known| known.average_width)
+                    .filter(|width| *width > 0.0)
+                    .unwrap_or_else(|| default_width(column.data_type)),
+                relation,
+                relation_rows: size.rows,
+                stats: known.and(stats.clone()).map(|stats| (stats, *ordinal)),
+            },
+        );
+    }
+    for index in unique_keys(&scan.table) {
+        let columns: Option<Vec<ColumnId>> = index
+            .columns
+            .iter()
+            .map(|key| {
+                let (id, _) = scan.columns.iter().find(|(_, ordinal)| Some(*ordinal) == key.column)?;
+                Some(*id)
+            })
+            .collect();
+        if let Some(columns) = columns {
+            profile.keys.push(Key { columns, relation, rows: size.rows });
+        }
+    }
+    if let Some(id) = scan.row_key {
+        let column = ColumnProfile::computed(DataType::BYTEA, size.rows, size.rows, relation);
+        profile.columns.insert(id, column);
+    }
+    profile
+}
+
+/// Unique, not partial, over plain columns only.
+fn unique_keys(table: &TableDef) -> impl Iterator<Item = &Arc<IndexDef>> {
+    table.indexes.iter().filter(|index| {
+        index.unique
+            && index.predicate.is_none()
+            && index.columns.iter().all(|column| column.column.is_some())
+    })
 }
 
 /// How many of `distinct` equally likely values are met in `rows` draws.

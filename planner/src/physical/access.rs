@@ -16,20 +16,13 @@ use types::{DataType, Result, Value};
 use super::build::{Built, Cost, Want, add_columns, node};
 use super::lower::Lowering;
 use super::plan::{IndexScan, KeyRange, KeyScan, Op, SeqScan, SortKey};
-use crate::cost::cardinality::{DEFAULT_DISTINCT, clamp_rows, default_width};
+use crate::cost::cardinality::{self, Size, clamp_rows, default_width, table_size};
 use crate::cost::model::DISABLED;
-use crate::cost::{ColumnProfile, Key, Profile, selectivity};
+use crate::cost::{Profile, selectivity};
 use crate::logical::Scan;
 
 /// More ranges than this are not worth their look-ups.
 const MOST_RANGES: usize = 1000;
-
-/// Rows and pages of a relation, live where the store can tell, else of the last ANALYZE, else guessed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
-    pub rows: f64,
-    pub pages: f64,
-}
 
 /// How the conjuncts of a filter narrow an index.
 #[derive(Debug, Clone)]
@@ -56,22 +49,7 @@ struct Path {
 
 impl Lowering<'_> {
     pub(super) fn table_size(&self, table: &TableDef) -> Size {
-        let stats = self.cx.catalog.stats(table.id);
-        let width: f64 =
-            24.0 + table.live_columns().map(|(_, column)| default_width(column.data_type)).sum::<f64>();
-        let rows = self.cx.statistics.row_count(table.id).or(stats.map(|stats| stats.rows));
-        let pages = self.cx.statistics.page_count(table.id).or(stats.map(|stats| stats.pages as f64));
-        match (rows, pages) {
-            (Some(rows), Some(pages)) => Size { rows: rows.max(1.0), pages: pages.max(1.0) },
-            (Some(rows), None) => {
-                Size { rows: rows.max(1.0), pages: (rows * width / 16_000.0).ceil().max(1.0) }
-            }
-            // PostgreSQL assumes ten pages of what it has never looked at.
-            (None, pages) => {
-                let pages = pages.unwrap_or(10.0).max(1.0);
-                Size { rows: (pages * 8_000.0 / width).max(1.0), pages }
-            }
-        }
+        table_size(table, self.cx)
     }
 
     pub(super) fn index_pages(&self, table: &TableDef, index: &IndexDef, size: Size) -> f64 {
@@ -90,57 +68,8 @@ impl Lowering<'_> {
 
     /// What is known of a table's rows before any filter.
     pub(super) fn table_profile(&mut self, scan: &Scan) -> Profile {
-        let size = self.table_size(&scan.table);
         let relation = self.new_relation();
-        let stats = self.cx.catalog.stats(scan.table.id).cloned();
-        let mut profile = Profile { rows: size.rows, ..Profile::default() };
-        for (id, ordinal) in &scan.columns {
-            let Some(column) = scan.table.columns.get(*ordinal) else { continue };
-            let known = stats.as_ref().and_then(|stats| stats.column(*ordinal));
-            let unique = unique_keys(&scan.table)
-                .any(|key| key.columns.len() == 1 && key.columns[0].column == Some(*ordinal));
-            let distinct = match known {
-                _ if unique => size.rows,
-                Some(known) => known.distinct_of(size.rows),
-                None if column.data_type.oid == DataType::BOOL.oid => 2.0,
-                None => DEFAULT_DISTINCT.min(size.rows),
-            };
-            let nulls = known.map_or(0.0, |known| known.null_fraction);
-            profile.columns.insert(
-                *id,
-                ColumnProfile {
-                    data_type: column.data_type,
-                    distinct: distinct.max(1.0),
-                    is_default: known.is_none() && !unique,
-                    null_fraction: nulls,
-                    width: known
-                        .map(|known| known.average_width)
-                        .filter(|width| *width > 0.0)
-                        .unwrap_or_else(|| default_width(column.data_type)),
-                    relation,
-                    relation_rows: size.rows,
-                    stats: known.and(stats.clone()).map(|stats| (stats, *ordinal)),
-                },
-            );
-        }
-        for index in unique_keys(&scan.table) {
-            let columns: Option<Vec<ColumnId>> = index
-                .columns
-                .iter()
-                .map(|key| {
-                    let (id, _) = scan.columns.iter().find(|(_, ordinal)| Some(*ordinal) == key.column)?;
-                    Some(*id)
-                })
-                .collect();
-            if let Some(columns) = columns {
-                profile.keys.push(Key { columns, relation, rows: size.rows });
-            }
-        }
-        if let Some(id) = scan.row_key {
-            let column = ColumnProfile::computed(DataType::BYTEA, size.rows, size.rows, relation);
-            profile.columns.insert(id, column);
-        }
-        profile
+        cardinality::table_profile(scan, self.cx, relation)
     }
 
     /// The scan's output for a parent that reads `needed`: columns with their ordinals.
@@ -162,7 +91,8 @@ impl Lowering<'_> {
         let mut columns: Vec<ColumnId> = kept.iter().map(|(id, _)| *id).collect();
         let row_key = scan.row_key.filter(|id| needed.contains(id));
         columns.extend(row_key);
-        let profile = base.clone().scaled(selectivity::conjunction(&conjuncts, &base));
+        let mut profile = base.clone().scaled(selectivity::conjunction(&conjuncts, &base));
+        narrow_distincts(&mut profile, &base, &conjuncts);
         let filter: Vec<&Expr> = conjuncts
             .iter()
             .enumerate()
@@ -517,13 +447,15 @@ pub(super) fn same_text(a: DataType, b: DataType) -> bool {
     plain(a) && plain(b)
 }
 
-/// Unique, not partial, over plain columns only.
-pub(super) fn unique_keys(table: &TableDef) -> impl Iterator<Item = &Arc<IndexDef>> {
-    table.indexes.iter().filter(|index| {
-        index.unique
-            && index.predicate.is_none()
-            && index.columns.iter().all(|column| column.column.is_some())
-    })
+/// A filter on a column leaves fewer values of it. (One on another column leaves all, see `cardinality.rs`.)
+fn narrow_distincts(profile: &mut Profile, base: &Profile, conjuncts: &[Expr]) {
+    for conjunct in conjuncts {
+        if let [id] = conjunct.columns().as_slice()
+            && let Some(column) = profile.columns.get_mut(id)
+        {
+            column.distinct = (column.distinct * selectivity::selectivity(conjunct, base)).max(1.0);
+        }
+    }
 }
 
 fn unbounded() -> KeyRange {

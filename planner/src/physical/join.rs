@@ -395,7 +395,7 @@ impl<'a> Lowering<'a> {
     ) -> f64 {
         let mut residual = 1.0;
         for condition in &connection.residual {
-            residual *= selectivity::selectivity(condition, &block.profile);
+            residual *= self.edge_selectivity(block, condition);
         }
         let product = left.1.rows * right.1.rows;
         let inner = product * self.key_selectivity(block, &connection.keys, left.0, right.0) * residual;
@@ -414,6 +414,15 @@ impl<'a> Lowering<'a> {
         };
         let after = selectivity::conjunction(&connection.after, &block.profile);
         clamp_rows(rows * after)
+    }
+
+    /// The fraction of pairs a condition lets through, given the filters that follow from it.
+    fn edge_selectivity(&self, block: &Block<'_>, condition: &Expr) -> f64 {
+        let fraction = selectivity::selectivity(condition, &block.profile);
+        match block.edges.iter().find(|edge| edge.expr == *condition) {
+            Some(edge) => (fraction / edge.done.max(1.0e-9)).min(1.0),
+            None => fraction,
+        }
     }
 
     /// The fraction of pairs that equal keys let through.
@@ -529,6 +538,7 @@ impl<'a> Lowering<'a> {
         let built = match method {
             Method::Hash => {
                 let right = right.ok_or_else(|| Error::internal("a hash join has no right side"))?;
+                let right = self.trimmed(right, &connection, &needed)?;
                 let keys = connection
                     .keys
                     .iter()
@@ -591,6 +601,25 @@ impl<'a> Lowering<'a> {
         built.profile.rows = rows;
         built.node.estimate.rows = rows;
         Ok(built)
+    }
+
+    /// The side to be built, without columns that only its own filter read.
+    fn trimmed(
+        &mut self,
+        right: Built,
+        connection: &Connection<'_, '_>,
+        needed: &[ColumnId],
+    ) -> Result<Built> {
+        let mut read = needed.to_vec();
+        add_columns(connection.keys.iter().map(|pair| &pair.second), &mut read);
+        add_columns(&connection.residual, &mut read);
+        self.add_outer_columns(&connection.residual, &mut read);
+        let kept: Vec<ColumnId> = right.columns.iter().copied().filter(|id| read.contains(id)).collect();
+        if kept.len() == right.columns.len() || kept.is_empty() {
+            Ok(right)
+        } else {
+            self.deliver(right, &kept)
+        }
     }
 
     fn index_join(

@@ -62,6 +62,8 @@ pub(super) struct Outer<'p> {
 pub(super) struct Edge {
     pub expr: Expr,
     pub leaves: Set,
+    /// What the filters already do of its work: those an OR implies for each leaf.
+    pub done: f64,
 }
 
 /// Columns known to be equal.
@@ -182,7 +184,7 @@ impl Lowering<'_> {
                 classes.union((a, left), (b, right));
                 continue;
             }
-            block.edges.push(Edge { expr: conjunct.expr, leaves: closed });
+            block.edges.push(Edge { expr: conjunct.expr, leaves: closed, done: 1.0 });
         }
         block.classes = classes.classes();
         // What the block reads of each leaf.
@@ -251,6 +253,16 @@ impl Lowering<'_> {
             }
             block.profile.keys.extend(built.profile.keys.iter().cloned());
             block.keys.extend(built.profile.keys.iter().map(|key| (key.clone(), index)));
+            if let Some(base) = &base {
+                for edge in block.edges.iter_mut().filter(|edge| edge.leaves & (1 << index) != 0) {
+                    let of_leaf = |id: ColumnId| block.owner.get(&id) == Some(&index);
+                    if let Some(part) = crate::rewrite::simplify::implied(&edge.expr, &of_leaf)
+                        && block.leaves[index].filter.contains(&part)
+                    {
+                        edge.done *= crate::cost::selectivity::selectivity(&part, base);
+                    }
+                }
+            }
             let width = built.profile.width(&block.leaves[index].columns);
             let leaf = &mut block.leaves[index];
             leaf.rows = built.rows();

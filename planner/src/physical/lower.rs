@@ -215,12 +215,21 @@ impl<'a> Lowering<'a> {
                     Expr::InList { list, .. } => 1.0 + list.len() as f64 * 0.1,
                     Expr::Call { function, .. } if function.source.contains("like") => 8.0,
                     Expr::Call { function, .. } if function.source.contains("regex") => 40.0,
-                    Expr::Subquery(_) => 1000.0,
+                    Expr::Subquery(subquery) => self.sub_plan_calls(subquery),
                     _ => 1.0,
                 };
             });
         }
         calls * self.model.operator
+    }
+
+    /// What a subquery in an expression weighs, in calls: nothing to speak of when it is run once.
+    fn sub_plan_calls(&self, subquery: &expr::Subquery) -> f64 {
+        let correlated =
+            self.subqueries.iter().find(|bound| bound.id == subquery.id).is_none_or(|bound| {
+                !crate::rewrite::free::free_columns(&bound.plan, self.subqueries).is_empty()
+            });
+        if correlated { 1000.0 } else { 1.0 }
     }
 
     fn values(&mut self, rows: &[Vec<Expr>], columns: &[ColumnId]) -> Result<Built> {
@@ -280,6 +289,23 @@ impl<'a> Lowering<'a> {
         }
         let lowered = self.exprs(exprs.iter().map(|computed| &computed.expr), &built.columns)?;
         let columns: Vec<ColumnId> = exprs.iter().map(|computed| computed.id).collect();
+        let mut built = built;
+        if let Op::Result { exprs: of_row, input: None, one_time_filter } = &mut built.node.op
+            && of_row.is_empty()
+            && one_time_filter.is_empty()
+        {
+            // `SELECT 1`: the one row computes it.
+            let outputs = self.outputs(&columns);
+            let relation = self.new_relation();
+            let mut profile = Profile { rows: 1.0, ..Profile::default() };
+            for computed in exprs {
+                let column = ColumnProfile::computed(computed.expr.data_type(), 1.0, 1.0, relation);
+                profile.columns.insert(computed.id, column);
+            }
+            let op = Op::Result { exprs: lowered, one_time_filter: Vec::new(), input: None };
+            let node = node(op, outputs, &columns, &profile, Cost { startup: 0.0, total: self.model.tuple });
+            return Ok(Built { node, columns, profile, ordering: Vec::new() });
+        }
         let mut profile = built.profile.clone();
         let relation = self.new_relation();
         for computed in exprs {
@@ -367,18 +393,14 @@ impl<'a> Lowering<'a> {
             self.add_outer_columns(parts.iter().copied(), &mut needed);
         }
         // Groups in index order need no hash table; worth asking for when all keys are columns.
-        let order: Vec<SortKey> = group_exprs
-            .iter()
-            .map(|expr| SortKey { expr: (*expr).clone(), descending: false, nulls_first: false })
-            .collect();
-        let input = self.lower(&aggregate.input, &Want::columns(&needed))?;
+        let order = clustered_order(&aggregate.input, &group_exprs);
+        let input =
+            self.lower(&aggregate.input, &Want { columns: &needed, ordering: &order, limit: None })?;
+        let leading = input.ordering.get(..group_exprs.len()).unwrap_or_default();
         let presorted = aggregate.grouping_sets.is_none()
-            && !order.is_empty()
-            && order.len() <= input.ordering.len()
-            && input.ordering.iter().take(order.len()).all(|key| group_exprs.contains(&&key.expr))
-            && group_exprs
-                .iter()
-                .all(|expr| input.ordering[..order.len()].iter().any(|key| &&key.expr == expr));
+            && !leading.is_empty()
+            && leading.iter().all(|key| group_exprs.contains(&&key.expr))
+            && group_exprs.iter().all(|expr| leading.iter().any(|key| key.expr == **expr));
         let strategy = if aggregate.groups.is_empty() && aggregate.grouping_sets.is_none() {
             Strategy::Plain
         } else if presorted {
@@ -617,6 +639,32 @@ impl<'a> Lowering<'a> {
         }
         self.sort_on(built, keys)
     }
+}
+
+/// The order of a table's own key, when its first columns are just the group keys: groups then come one
+/// after another.
+fn clustered_order(input: &LogicalPlan, groups: &[&Expr]) -> Vec<SortKey> {
+    let scan = match input {
+        LogicalPlan::Scan(scan) => scan,
+        LogicalPlan::Filter { input, .. } => match &**input {
+            LogicalPlan::Scan(scan) => scan,
+            _ => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let Some(index) = scan.table.indexes.iter().find(|index| index.is_clustered) else { return Vec::new() };
+    let mut order = Vec::new();
+    for key in index.columns.iter().take(groups.len()) {
+        let column = scan.columns.iter().find(|(_, ordinal)| Some(*ordinal) == key.column);
+        let group = column.and_then(|(id, _)| groups.iter().find(|group| group.as_column() == Some(*id)));
+        let Some(group) = group else { return Vec::new() };
+        order.push(SortKey {
+            expr: (*group).clone(),
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        });
+    }
+    if order.len() == groups.len() { order } else { Vec::new() }
 }
 
 /// A key over a projection's output as one over its input.

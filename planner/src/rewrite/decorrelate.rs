@@ -524,7 +524,7 @@ fn is_unique_by(plan: &LogicalPlan, conditions: &[Expr]) -> bool {
 }
 
 /// Whether no two rows agree on `columns`.
-fn is_unique(plan: &LogicalPlan, columns: &[ColumnId]) -> bool {
+pub(super) fn is_unique(plan: &LogicalPlan, columns: &[ColumnId]) -> bool {
     match plan {
         LogicalPlan::Scan(scan) => scan.table.indexes.iter().any(|index| {
             index.unique

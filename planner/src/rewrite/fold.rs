@@ -5,7 +5,7 @@
 //! is run: in `CASE WHEN x = 0 THEN 1/0 …` the branch may never be taken.
 //! Source: PostgreSQL's eval_const_expressions().
 
-use expr::{BoolTest, Expr, Volatility};
+use expr::{BoolTest, Comparison, Expr, Volatility};
 use types::{DataType, Value};
 
 use super::Rewriter;
@@ -34,6 +34,11 @@ impl Rewriter<'_> {
                 Expr::Literal { value: Value::Null, .. } => Expr::null(DataType::BOOL),
                 arg => negated(arg),
             },
+            expr if expr.as_operator().is_some_and(|(o, _, _)| o.comparison.is_some())
+                && !is_foldable(&expr) =>
+            {
+                date_bound(&expr).unwrap_or(expr)
+            }
             expr if is_foldable(&expr) => match expr::eval_constant(&expr, &self.cx.eval_context()) {
                 Ok(value) => Expr::literal(value, expr.data_type()),
                 Err(_) => expr,
@@ -41,6 +46,36 @@ impl Rewriter<'_> {
             expr => expr,
         }
     }
+}
+
+/// `date < timestamp literal` as a comparison of dates: it needs no cast per row, and can be a key range.
+fn date_bound(expr: &Expr) -> Option<Expr> {
+    let (operator, left, right) = expr.as_operator()?;
+    let comparison = operator.comparison?;
+    let (date, literal, comparison) = match (left.as_literal(), right.as_literal()) {
+        (None, Some(literal)) => (left, (literal, right.data_type()), comparison),
+        (Some(literal), None) => (right, (literal, left.data_type()), comparison.commuted()),
+        _ => return None,
+    };
+    let (Value::Int64(micros), data_type) = literal else { return None };
+    if date.data_type().oid != DataType::DATE.oid || data_type.oid != DataType::TIMESTAMP.oid {
+        return None;
+    }
+    // Infinity has no day.
+    if *micros == i64::MAX || *micros == i64::MIN {
+        return None;
+    }
+    const DAY: i64 = 86_400_000_000;
+    let day = i32::try_from(micros.div_euclid(DAY)).ok()?;
+    let comparison = match (micros.rem_euclid(DAY) == 0, comparison) {
+        (true, same) => same,
+        (false, Comparison::Less | Comparison::LessEqual) => Comparison::LessEqual,
+        (false, Comparison::Greater | Comparison::GreaterEqual) => Comparison::Greater,
+        // A day is never equal to a time within one.
+        (false, Comparison::Equal | Comparison::NotEqual) => return None,
+    };
+    let operator = expr::registry().comparison(comparison, DataType::DATE)?;
+    Some(Expr::operator(operator, date.clone(), Expr::literal(Value::Int32(day), DataType::DATE)))
 }
 
 /// All arguments are literals and nothing varies. Looking one level down is enough: it goes bottom-up.

@@ -9,11 +9,12 @@ mod decorrelate;
 mod fold;
 pub mod free;
 mod infer;
+mod magic;
 mod outer_to_inner;
 mod pull_up;
 mod push_filter;
 pub mod renumber;
-mod simplify;
+pub(crate) mod simplify;
 
 use std::collections::HashSet;
 
@@ -47,6 +48,10 @@ pub fn rewrite(statement: LogicalStatement, cx: &PlanContext<'_>) -> Result<Logi
     rewriter.each_plan(&mut plan, &mut |rewriter, plan| {
         let taken = plan.take();
         *plan = rewriter.push_filters(taken);
+        infer::infer(plan, rewriter);
+        let taken = plan.take();
+        *plan = rewriter.push_filters(taken);
+        rewriter.reduce_aggregates(plan);
         infer::infer(plan, rewriter);
         let taken = plan.take();
         *plan = rewriter.push_filters(taken);

@@ -70,7 +70,7 @@ fn factored(expr: Expr) -> Expr {
 
 /// What an OR over several relations says about `columns` alone: the OR of what each arm says. None when
 /// some arm says nothing about them.
-pub(super) fn implied(expr: &Expr, columns: &dyn Fn(ColumnId) -> bool) -> Option<Expr> {
+pub(crate) fn implied(expr: &Expr, columns: &dyn Fn(ColumnId) -> bool) -> Option<Expr> {
     let Expr::Or(arms) = expr else { return None };
     let mut implied = Vec::new();
     for arm in arms {
