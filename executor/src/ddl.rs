@@ -316,20 +316,30 @@ impl Work<'_> {
             }
             ObjectId::Constraint(table, constraint) => {
                 let definition = self.table(table)?;
-                let index = definition.constraints.iter().find(|c| c.id == constraint).and_then(|c| match c.kind {
+                let index = definition.constraints.iter().find(|c| c.id == constraint).and_then(|c| match c
+                    .kind
+                {
                     ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => Some(index),
                     _ => None,
                 });
                 match index {
                     Some(index) => self.rename(ObjectId::Index(index), new_name),
                     None => self.edit_table(table, |table| {
-                        table.constraints.iter_mut().filter(|c| c.id == constraint).for_each(|c| c.name = name.clone());
+                        table
+                            .constraints
+                            .iter_mut()
+                            .filter(|c| c.id == constraint)
+                            .for_each(|c| c.name = name.clone());
                     }),
                 }
             }
             ObjectId::Column(relation, number) => match self.catalog.relation(relation).cloned() {
                 Some(Relation::Table(_)) => self.edit_table(relation, |table| {
-                    table.columns.iter_mut().filter(|c| c.number == number).for_each(|c| c.name = name.clone());
+                    table
+                        .columns
+                        .iter_mut()
+                        .filter(|c| c.number == number)
+                        .for_each(|c| c.name = name.clone());
                 }),
                 Some(Relation::View(view)) => {
                     let mut view = view.as_ref().clone();
@@ -473,7 +483,11 @@ impl Work<'_> {
             }
             ObjectId::Column(relation, number) if self.catalog.table(relation).is_some() => {
                 self.edit_table(relation, |table| {
-                    table.columns.iter_mut().filter(|c| c.number == number).for_each(|c| c.comment = text.clone());
+                    table
+                        .columns
+                        .iter_mut()
+                        .filter(|c| c.number == number)
+                        .for_each(|c| c.comment = text.clone());
                 })
             }
             _ => Err(Error::not_supported("COMMENT on this kind of object")),
@@ -520,7 +534,9 @@ fn in_schema(element: &Ddl, schema: SchemaId) -> Ddl {
     match &mut element {
         Ddl::CreateTable(create) if create.schema == SchemaId(0) => create.schema = schema,
         Ddl::CreateView(create) if create.schema == SchemaId(0) => create.schema = schema,
-        Ddl::CreateSequence(create) if create.sequence.schema == SchemaId(0) => create.sequence.schema = schema,
+        Ddl::CreateSequence(create) if create.sequence.schema == SchemaId(0) => {
+            create.sequence.schema = schema
+        }
         _ => {}
     }
     element

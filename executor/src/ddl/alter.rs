@@ -158,17 +158,20 @@ impl Work<'_> {
                     _ => {}
                 }
                 self.edit_table(id, |table| {
-                    table.constraints.iter_mut().filter(|c| c.id == *constraint).for_each(|c| c.validated = true);
+                    table
+                        .constraints
+                        .iter_mut()
+                        .filter(|c| c.id == *constraint)
+                        .for_each(|c| c.validated = true);
                 })
             }
-            AlterTableAction::AlterConstraint { constraint, deferrable, initially_deferred } => {
-                self.edit_table(id, |table| {
+            AlterTableAction::AlterConstraint { constraint, deferrable, initially_deferred } => self
+                .edit_table(id, |table| {
                     for known in table.constraints.iter_mut().filter(|c| c.id == *constraint) {
                         known.deferrable = *deferrable;
                         known.initially_deferred = *initially_deferred;
                     }
-                })
-            }
+                }),
             AlterTableAction::SetOwner(owner) => self.edit_table(id, |table| table.owner = *owner),
         }
     }
@@ -225,7 +228,11 @@ impl Work<'_> {
 
     /// Makes the index of a new PRIMARY KEY or UNIQUE constraint. A table without order takes the primary
     /// key's: its rows are written anew.
-    fn add_constraint_index(&mut self, id: RelationId, wanted: &planner::ddl::NewIndex) -> Result<RelationId> {
+    fn add_constraint_index(
+        &mut self,
+        id: RelationId,
+        wanted: &planner::ddl::NewIndex,
+    ) -> Result<RelationId> {
         if wanted.primary {
             for column in wanted.columns.iter().filter_map(|column| column.column) {
                 self.edit_table(id, |table| table.columns[column].not_null = true)?;
@@ -284,7 +291,12 @@ impl Work<'_> {
     }
 
     /// 23503 when a row refers to nothing.
-    fn check_foreign_key(&mut self, table: &Arc<TableDef>, name: &str, key: catalog::ForeignKey) -> Result<()> {
+    fn check_foreign_key(
+        &mut self,
+        table: &Arc<TableDef>,
+        name: &str,
+        key: catalog::ForeignKey,
+    ) -> Result<()> {
         let check = ForeignKeyCheck {
             constraint: name.to_string(),
             referencing: table.clone(),
@@ -304,12 +316,12 @@ fn integers(values: Vec<i64>, data_type: types::DataType) -> Result<Arc<Vector>>
         Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
     };
     let data = match data_type.physical {
-        types::Physical::Int16 => {
-            Data::Int16(values.into_iter().map(i16::try_from).collect::<Result<_, _>>().map_err(out_of_range)?)
-        }
-        types::Physical::Int32 => {
-            Data::Int32(values.into_iter().map(i32::try_from).collect::<Result<_, _>>().map_err(out_of_range)?)
-        }
+        types::Physical::Int16 => Data::Int16(
+            values.into_iter().map(i16::try_from).collect::<Result<_, _>>().map_err(out_of_range)?,
+        ),
+        types::Physical::Int32 => Data::Int32(
+            values.into_iter().map(i32::try_from).collect::<Result<_, _>>().map_err(out_of_range)?,
+        ),
         _ => Data::Int64(values),
     };
     Ok(Arc::new(Vector::flat(data, Validity::all())))

@@ -186,8 +186,10 @@ pub fn column_stats(values: Vec<Value>, total_rows: f64) -> Option<ColumnStats> 
         let counts: Vec<usize> = common.iter().map(|(_, count)| *count).collect();
         common.truncate(common_worth_keeping(&counts, distinct, null_fraction, sampled, total_rows));
     }
-    let most_common: Vec<(Value, f64)> =
-        common.iter().map(|(first, count)| (sorted[*first].0.clone(), *count as f64 / sampled as f64)).collect();
+    let most_common: Vec<(Value, f64)> = common
+        .iter()
+        .map(|(first, count)| (sorted[*first].0.clone(), *count as f64 / sampled as f64))
+        .collect();
 
     let others = distinct_found.saturating_sub(common.len()).min(TARGET + 1);
     let mut histogram = Vec::new();
@@ -271,7 +273,8 @@ mod tests {
 
     #[test]
     fn few_values_are_all_common() {
-        let values = (0..900).map(|n| if n % 3 == 0 { Value::Null } else { Value::text(["a", "b"][n % 3 - 1]) });
+        let values =
+            (0..900).map(|n| if n % 3 == 0 { Value::Null } else { Value::text(["a", "b"][n % 3 - 1]) });
         let stats = column_stats(values.collect(), 900.0).unwrap();
         assert_eq!(stats.distinct, 2.0);
         assert!((stats.null_fraction - 1.0 / 3.0).abs() < 1e-9);

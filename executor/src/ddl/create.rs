@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use catalog::{
-    ConstraintDef, ConstraintId, ConstraintKind, ForeignKey, IndexDef, Object, ObjectId as StoredId, RelationId,
-    RoleId, SequenceDef, TableDef, ViewDef,
+    ConstraintDef, ConstraintId, ConstraintKind, ForeignKey, IndexDef, Object, ObjectId as StoredId,
+    RelationId, RoleId, SequenceDef, TableDef, ViewDef,
 };
 use planner::ddl::{
-    AlterSequence, CreateIndex, CreateTable, CreateView, NewConstraint, NewConstraintIndex, NewConstraintKind,
-    NewForeignKey, NewIndex, NewSequence, ReferencedTable,
+    AlterSequence, CreateIndex, CreateTable, CreateView, NewConstraint, NewConstraintIndex,
+    NewConstraintKind, NewForeignKey, NewIndex, NewSequence, ReferencedTable,
 };
 use types::{Error, Result};
 
@@ -51,9 +51,8 @@ impl Work<'_> {
             table.indexes.push(Arc::new(index));
         }
         for new in &create.constraints {
-            let constraint = self.constraint_def(&table, new, &|position| {
-                table.indexes.get(position).map(|index| index.id)
-            })?;
+            let constraint = self
+                .constraint_def(&table, new, &|position| table.indexes.get(position).map(|index| index.id))?;
             table.constraints.push(constraint);
         }
         self.put(Object::Table(Arc::new(table)));

@@ -69,7 +69,12 @@ impl IndexBuild {
     ) -> IndexBuild {
         let types: Vec<_> = table.columns.iter().map(|column| column.data_type).collect();
         let budget = cx.environment().work_mem_bytes.max(BUILD_MEMORY_BYTES);
-        IndexBuild { layout: IndexLayout::new(index, &types), keys, predicate, sorter: EntrySorter::new(budget) }
+        IndexBuild {
+            layout: IndexLayout::new(index, &types),
+            keys,
+            predicate,
+            sorter: EntrySorter::new(budget),
+        }
     }
 
     fn take(&mut self, rows: &Batch, row_keys: &EncodedKeys, cx: &ExecContext) -> Result<()> {

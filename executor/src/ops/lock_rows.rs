@@ -27,7 +27,9 @@ impl LockRows {
 
 impl Operator for LockRows {
     fn next(&mut self, cx: &ExecContext) -> Result<Option<Batch>> {
-        let Op::LockRows { targets, .. } = &self.node.op else { return Err(Error::internal("locks no rows")) };
+        let Op::LockRows { targets, .. } = &self.node.op else {
+            return Err(Error::internal("locks no rows"));
+        };
         while let Some(batch) = self.input.next(cx)? {
             cx.check_interrupt()?;
             let mut kept = Vec::with_capacity(batch.len());

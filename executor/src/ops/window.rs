@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use expr::function::Implementation;
 use expr::{Accumulator, Expr, Frame, WindowArgs, WindowCall, registry};
-use planner::physical::plan::{
-    FrameBound, FrameExclusion, FrameUnits, Node, Op, WindowFrame, WindowSpec,
-};
+use planner::physical::plan::{FrameBound, FrameExclusion, FrameUnits, Node, Op, WindowFrame, WindowSpec};
 use types::row::builder_for;
 use types::{BATCH_SIZE, Batch, DataType, Error, Physical, Result, SqlState, Value, Vector, VectorBuilder};
 
@@ -56,7 +54,9 @@ impl Window {
     /// Handles the complete partitions among the rows collected (all of them at the `end`).
     fn handle(&mut self, end: bool, cx: &ExecContext) -> Result<()> {
         let node = self.node.clone();
-        let Op::Window { window, calls, input } = &node.op else { return Err(Error::internal("not a window")) };
+        let Op::Window { window, calls, input } = &node.op else {
+            return Err(Error::internal("not a window"));
+        };
         let width = input.columns.len();
         let rows = std::mem::replace(&mut self.rows, RowBuffer::new(&self.types)).finish();
         let keys = &rows.columns()[width..width + window.partition_by.len()];
@@ -335,7 +335,9 @@ impl Partition {
             let one = cx.with_eval(|eval| total.finish(eval))?;
             return Ok(one.gather(&vec![0; self.len]));
         }
-        if plain && self.frames.windows(2).all(|pair| pair[0].start == pair[1].start && pair[0].end <= pair[1].end) {
+        if plain
+            && self.frames.windows(2).all(|pair| pair[0].start == pair[1].start && pair[0].end <= pair[1].end)
+        {
             return self.growing(&accumulator, &passes, &feed, cx);
         }
         let mut result = accumulator()?;
@@ -458,21 +460,29 @@ fn frame_ends(
                     0
                 } else {
                     match groups.get(usize::try_from(group).unwrap_or(usize::MAX)) {
-                        Some((start, end)) => if is_start { *start } else { *end },
+                        Some((start, end)) => {
+                            if is_start {
+                                *start
+                            } else {
+                                *end
+                            }
+                        }
                         None => len as u32,
                     }
                 }
             })
             .collect()),
-        FrameUnits::Range if sign == 0 => {
-            Ok(peers.iter().map(|&peer| if is_start { groups[peer as usize].0 } else { groups[peer as usize].1 }).collect())
-        }
+        FrameUnits::Range if sign == 0 => Ok(peers
+            .iter()
+            .map(|&peer| if is_start { groups[peer as usize].0 } else { groups[peer as usize].1 })
+            .collect()),
         FrameUnits::Range => {
             let Some(keys) = range.keys else { return Err(Error::internal("RANGE offset without a key")) };
             let symbol = if (sign < 0) != range.descending { "-" } else { "+" };
-            let operator = registry().operator(symbol, Some(range.data_type), data_type).ok_or_else(|| {
-                Error::not_supported(format!("RANGE with an offset over {}", range.data_type.sql_name()))
-            })?;
+            let operator =
+                registry().operator(symbol, Some(range.data_type), data_type).ok_or_else(|| {
+                    Error::not_supported(format!("RANGE with an offset over {}", range.data_type.sql_name()))
+                })?;
             let batch = Batch::new(vec![Arc::new(keys.clone())], keys.len());
             let expr = Expr::operator(
                 operator,

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use catalog::{Relation, TableDef};
-use executor::{CopyIn, ExecContext};
+use catalog::{ColumnDef, Relation};
+use executor::{CopyIn, Environment, ExecContext};
 use memchr::{memchr, memchr2};
-use parser::ast::{CopySource, CopyStmt, CopyTarget, DefElem, DefValue};
+use parser::ast::{CopySource, CopyStmt, CopyTarget, DefElem, DefValue, RangeVar};
+use planner::CopyFrom;
 use planner::physical::plan::{Op, PhysicalPlan};
+use storage::TableLock;
 use types::text::{TextContext, push_text, write_vector_text};
-use types::{BATCH_SIZE, Batch, DataType, Error, Result, Span, SqlState, VectorBuilder};
+use types::{BATCH_SIZE, Batch, DataType, Error, Result, Span, SqlState, Vector, VectorBuilder};
 
 use crate::session::statement::ParsedStatement;
 use crate::session::{Client, Session, settings};
@@ -240,11 +242,6 @@ impl Session {
                     .at(copy.span));
             }
         }
-        if copy.where_.is_some() {
-            return Err(Error::not_supported("COPY … WHERE")
-                .with_hint("Copy into a temporary table and INSERT … SELECT the rows wanted.")
-                .at(copy.span));
-        }
         let layout = Layout::read(&copy.options, copy.is_from)?;
         let rows = if copy.is_from {
             self.check_writable("COPY FROM")?;
@@ -255,82 +252,29 @@ impl Session {
         Ok(format!("COPY {rows}"))
     }
 
-    /// The table named, and the indexes of the columns wanted: given ones, or all.
-    fn copy_columns(&self, copy: &CopyStmt) -> Result<(Arc<TableDef>, Vec<usize>, String)> {
+    fn copy_from(&mut self, copy: &CopyStmt, layout: &Layout, client: &mut dyn Client) -> Result<u64> {
         let CopySource::Table { relation, columns } = &copy.source else {
             return Err(Error::syntax("COPY FROM takes a table").at(copy.span));
         };
-        let catalog = self.catalog()?;
-        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
-        let found = catalog.find_relation(relation.schema.as_deref(), &relation.name, &path)?;
-        let table = match found {
-            Some(Relation::Table(table)) => Arc::clone(table),
-            Some(other) => {
-                let (name, kind) = (other.name(), other.kind_name());
-                let error = if copy.is_from {
-                    Error::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot copy to {kind} \"{name}\""))
-                } else {
-                    Error::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot copy from {kind} \"{name}\""))
-                        .with_hint("Try the COPY (SELECT ...) TO variant.")
-                };
-                return Err(error.at(relation.span));
-            }
-            None => return Err(Error::undefined_table(&relation.name).at(relation.span)),
-        };
-        let mut indexes = Vec::new();
-        for name in columns {
-            let index = table.column_index(name).ok_or_else(|| {
-                Error::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{name}\" of relation \"{}\" does not exist", table.name),
-                )
-                .at(copy.span)
-            })?;
-            if indexes.contains(&index) {
-                return Err(Error::new(
-                    SqlState::DUPLICATE_COLUMN,
-                    format!("column \"{name}\" specified more than once"),
-                )
-                .at(copy.span));
-            }
-            indexes.push(index);
-        }
-        if columns.is_empty() {
-            indexes = table.live_columns().filter(|(_, column)| !column.generated).map(|(i, _)| i).collect();
-        }
-        let schema = catalog.schema(table.schema).map_or("public", |schema| &schema.name);
-        let name = format!("{}.{}", quoted(schema), quoted(&table.name));
-        Ok((table, indexes, name))
-    }
-
-    fn copy_from(&mut self, copy: &CopyStmt, layout: &Layout, client: &mut dyn Client) -> Result<u64> {
         let transaction = self.current_transaction()?;
         transaction.start_statement();
-        let (table, columns, name) = self.copy_columns(copy)?;
-        let definitions: Vec<_> = columns.iter().filter_map(|&index| table.columns.get(index)).collect();
-        let names: Vec<String> = definitions.iter().map(|column| quoted(&column.name)).collect();
-        let types: Vec<DataType> = definitions.iter().map(|column| column.data_type).collect();
-        // An INSERT of parameters says where columns go, what the others default to and what is checked.
-        let values: Vec<String> = (1..=types.len()).map(|number| format!("${number}")).collect();
-        let text = if names.is_empty() {
-            format!("INSERT INTO {name} DEFAULT VALUES")
-        } else {
-            format!(
-                "INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
-                names.join(", "),
-                values.join(", ")
-            )
-        };
         let planning = self.planning()?;
-        let insert = parser::parse(&text)?.pop().ok_or_else(|| Error::internal("no INSERT for COPY"))?;
-        let plan = self.plan(&ParsedStatement::new(insert, &text), &types, &planning)?;
-        let environment = self.environment(&planning, Arc::from([]), false)?;
-        let sources = column_sources(&plan)?;
-        let cx = ExecContext::new(environment.clone());
-        let mut load = CopyIn::for_plan(&plan, environment)?;
-
+        let cx = planning.context("", &[]);
+        let bound = planner::bind_copy_from(relation, columns, copy.where_.as_ref(), &cx)?;
+        transaction.lock_table(u64::from(bound.table.id.0), TableLock::RowExclusive, true)?;
+        if !Arc::ptr_eq(&self.catalog()?, planning.host.catalog()) {
+            // Whoever was in the way has changed the schema: begin again.
+            return self.copy_from(copy, layout, client);
+        }
+        let plan = Arc::new(planner::optimize(bound.statement.clone(), &cx)?);
+        let definitions: Vec<&ColumnDef> =
+            bound.columns.iter().filter_map(|&index| bound.table.columns.get(index)).collect();
+        let types: Vec<DataType> = definitions.iter().map(|column| column.data_type).collect();
         let headings: Vec<&str> = definitions.iter().map(|column| column.name.as_str()).collect();
-        let mut reader = Reader::new(layout, &table.name, &headings, &types, &planning.derived.text);
+        let environment = self.environment(&planning, Arc::from([]), false)?;
+        let mut load = Load::new(&bound, &plan, environment)?;
+
+        let mut reader = Reader::new(layout, &bound.table.name, &headings, &types, &planning.derived.text);
         client.copy_in(types.len())?;
         let mut data = Vec::new();
         let mut more = true;
@@ -345,7 +289,7 @@ impl Session {
                 if !full {
                     break;
                 }
-                push(&mut load, &mut reader, &sources, &cx)?;
+                load.push(&mut reader)?;
                 storage::wait::check_interrupt()?;
             }
             data.drain(..taken);
@@ -355,9 +299,25 @@ impl Session {
             }
         }
         if reader.rows() > 0 {
-            push(&mut load, &mut reader, &sources, &cx)?;
+            load.push(&mut reader)?;
         }
-        load.finish()
+        load.copy.finish()
+    }
+
+    /// 42809 for what is no table: a view's rows are copied by a query.
+    fn check_copied_table(&self, relation: &RangeVar) -> Result<()> {
+        let catalog = self.catalog()?;
+        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
+        match catalog.find_relation(relation.schema.as_deref(), &relation.name, &path)? {
+            Some(Relation::Table(_) | Relation::Virtual(_)) => Ok(()),
+            Some(other) => {
+                let message = format!("cannot copy from {} \"{}\"", other.kind_name(), other.name());
+                Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                    .with_hint("Try the COPY (SELECT ...) TO variant.")
+                    .at(relation.span))
+            }
+            None => Err(Error::undefined_table(&relation.name).at(relation.span)),
+        }
     }
 
     fn copy_to(
@@ -372,11 +332,15 @@ impl Session {
                 let inner = parser::Statement { node: (**node).clone(), span: statement.statement.span };
                 ParsedStatement::new(inner, &statement.query_text)
             }
-            CopySource::Table { .. } => {
-                let (table, columns, name) = self.copy_columns(copy)?;
-                let names: Vec<String> =
-                    columns.iter().filter_map(|&i| table.columns.get(i)).map(|c| quoted(&c.name)).collect();
-                let text = format!("SELECT {} FROM {name}", names.join(", "));
+            CopySource::Table { relation, columns } => {
+                let name = match &relation.schema {
+                    Some(schema) => format!("{}.{}", quoted(schema), quoted(&relation.name)),
+                    None => quoted(&relation.name),
+                };
+                self.check_copied_table(relation)?;
+                let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+                let list = if names.is_empty() { "*".to_string() } else { names.join(", ") };
+                let text = format!("SELECT {list} FROM {name}");
                 let select =
                     parser::parse(&text)?.pop().ok_or_else(|| Error::internal("no SELECT for COPY"))?;
                 ParsedStatement::new(select, &text)
@@ -430,77 +394,82 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Where a column of the INSERT's input comes from.
-enum Source {
-    /// The field of that number.
-    Field(usize),
-    /// A default, computed for each row.
-    Default(expr::Expr),
+/// Turns batches of fields into rows of the table.
+struct Load<'a> {
+    bound: &'a CopyFrom,
+    /// For each table column: where the INSERT's input has it.
+    positions: Vec<usize>,
+    cx: ExecContext,
+    copy: CopyIn,
 }
 
-/// Matches the INSERT's input columns with COPY's fields.
-fn column_sources(plan: &PhysicalPlan) -> Result<Vec<Source>> {
-    let unexpected = || Error::internal("the INSERT behind COPY has an input of another shape");
-    let Op::Insert(insert) = &plan.root.op else { return Err(unexpected()) };
-    let exprs = match &insert.input.op {
-        Op::Values { rows } => rows.first().cloned().ok_or_else(unexpected)?,
-        Op::Result { exprs, input: None, .. } => exprs.clone(),
-        Op::Project { input, exprs } => match &input.op {
-            Op::Values { rows } => {
-                let inner = rows.first().ok_or_else(unexpected)?;
-                exprs.iter().map(|expr| substitute(expr, inner)).collect::<Result<Vec<_>>>()?
-            }
-            Op::Result { input: None, exprs: inner, .. } => {
-                exprs.iter().map(|expr| substitute(expr, inner)).collect::<Result<Vec<_>>>()?
-            }
-            _ => return Err(unexpected()),
-        },
-        _ => return Err(unexpected()),
-    };
-    Ok(exprs
-        .into_iter()
-        .map(|expr| match parameter_of(&expr) {
-            Some(field) => Source::Field(field),
-            None => Source::Default(expr),
+impl<'a> Load<'a> {
+    fn new(bound: &'a CopyFrom, plan: &Arc<PhysicalPlan>, environment: Environment) -> Result<Load<'a>> {
+        let Op::Insert(insert) = &plan.root.op else {
+            return Err(Error::internal("COPY FROM is not planned as an INSERT"));
+        };
+        Ok(Load {
+            bound,
+            positions: insert.columns.clone(),
+            cx: ExecContext::new(environment.clone()),
+            copy: CopyIn::for_plan(plan, environment)?,
         })
-        .collect())
-}
+    }
 
-fn substitute(expr: &expr::Expr, inner: &[expr::Expr]) -> Result<expr::Expr> {
-    match expr {
-        expr::Expr::Input { position, .. } => {
-            inner.get(*position).cloned().ok_or_else(|| Error::internal("an input column is missing"))
+    fn push(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let first_line = reader.first_line;
+        let fields = reader.take_batch();
+        let len = fields.len();
+        self.push_fields(&fields).map_err(|error| {
+            let last = first_line + len as u64 - 1;
+            error.with_context(format!("COPY {}, lines {first_line} to {last}", reader.table))
+        })
+    }
+
+    fn push_fields(&mut self, fields: &Batch) -> Result<()> {
+        let len = fields.len();
+        let table = &self.bound.table;
+        let mut row: Vec<Arc<Vector>> = table
+            .columns
+            .iter()
+            .map(|column| Arc::new(Vector::nulls(column.data_type.physical, len)))
+            .collect();
+        let mut set = |index: usize, vector: Arc<Vector>| match row.get_mut(index) {
+            Some(slot) => *slot = vector,
+            None => debug_assert!(false, "a column beyond the table's"),
+        };
+        for (index, vector) in self.bound.columns.iter().zip(fields.columns()) {
+            set(*index, Arc::clone(vector));
         }
-        other => Ok(other.clone()),
+        let empty = Batch::new(Vec::new(), len);
+        for (index, default) in &self.bound.defaults {
+            set(*index, self.cx.eval(default, &empty)?);
+        }
+        for (index, expr) in &self.bound.generated {
+            let value = self.cx.eval(expr, &Batch::new(row.clone(), len))?;
+            if let Some(slot) = row.get_mut(*index) {
+                *slot = value;
+            }
+        }
+        let mut rows = Batch::new(row, len);
+        if let Some(filter) = &self.bound.filter {
+            match self.cx.filter_batch(std::slice::from_ref(filter), rows)? {
+                Some(kept) => rows = kept,
+                None => return Ok(()),
+            }
+        }
+        let width = self.positions.iter().max().map_or(0, |last| last + 1);
+        let mut input: Vec<Option<Arc<Vector>>> = vec![None; width];
+        for (vector, position) in rows.columns().iter().zip(&self.positions) {
+            if let Some(slot) = input.get_mut(*position) {
+                *slot = Some(Arc::clone(vector));
+            }
+        }
+        let input: Option<Vec<Arc<Vector>>> = input.into_iter().collect();
+        let input =
+            input.ok_or_else(|| Error::internal("the INSERT behind COPY has an input of another shape"))?;
+        self.copy.push_batch(&Batch::new(input, rows.len()))
     }
-}
-
-/// The parameter an expression is, below casts that the field's own type makes idle.
-fn parameter_of(expr: &expr::Expr) -> Option<usize> {
-    match expr {
-        expr::Expr::Parameter { index, .. } => Some(*index),
-        expr::Expr::Relabel { arg, .. } => parameter_of(arg),
-        expr::Expr::Call { args, .. } => args.first().and_then(parameter_of),
-        _ => None,
-    }
-}
-
-fn push(load: &mut CopyIn, reader: &mut Reader<'_>, sources: &[Source], cx: &ExecContext) -> Result<()> {
-    let first_line = reader.first_line;
-    let fields = reader.take_batch();
-    let len = fields.len();
-    let empty = Batch::new(Vec::new(), len);
-    let mut columns = Vec::with_capacity(sources.len());
-    for source in sources {
-        columns.push(match source {
-            Source::Field(index) => Arc::clone(fields.column(*index)),
-            Source::Default(expr) => cx.eval(expr, &empty)?,
-        });
-    }
-    load.push_batch(&Batch::new(columns, len)).map_err(|error| {
-        let last = first_line + len as u64 - 1;
-        error.with_context(format!("COPY {}, lines {first_line} to {last}", reader.table))
-    })
 }
 
 /// Takes lines apart into vectors.

@@ -25,6 +25,7 @@ pub mod prepared;
 pub mod copy;
 pub mod cursor;
 pub mod ddl;
+pub mod explain;
 pub mod settings;
 pub mod utility;
 

@@ -736,7 +736,7 @@ impl Setting {
                 Ok(print_date_style(&cx))
             }
             "TimeZone" => {
-                let zone = TimeZone::parse(value).map_err(|_| self.invalid(value))?;
+                let zone = TimeZone::parse_setting(value).map_err(|_| self.invalid(value))?;
                 Ok(zone.name().to_string())
             }
             "search_path" => {
@@ -1135,7 +1135,7 @@ impl Settings {
     fn derive(&mut self) -> Result<()> {
         let mut text = TextContext {
             extra_float_digits: i32::try_from(self.integer("extra_float_digits")).unwrap_or(1),
-            time_zone: TimeZone::parse(self.number_or_word("TimeZone"))?,
+            time_zone: TimeZone::parse_setting(self.number_or_word("TimeZone"))?,
             ..TextContext::default()
         };
         let date_style = self.number_or_word("DateStyle");

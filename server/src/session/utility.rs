@@ -57,6 +57,10 @@ impl Session {
                 Ok(tag)
             }
             Node::Copy(copy) => self.copy(copy, statement, client),
+            Node::Explain(explain) => {
+                self.explain(explain, statement, parameter_types, parameters, formats, describe, client)?;
+                Ok(tag)
+            }
             Node::Vacuum(vacuum) => self.vacuum(vacuum, statement, client),
             Node::Checkpoint(_) => {
                 self.check_superuser("CHECKPOINT")?;
@@ -115,6 +119,7 @@ impl Session {
     pub(crate) fn utility_schema(&mut self, statement: &ParsedStatement) -> Result<Option<Schema>> {
         Ok(match &statement.statement.node {
             Node::Show(show) => Some(self.show_schema(&show.name)?),
+            Node::Explain(explain) => Some(super::explain::schema(explain)?),
             Node::Execute(execute) => self.prepared(&execute.name)?.schema.clone(),
             Node::Fetch(fetch) if !fetch.is_move => self.portal(&fetch.cursor)?.schema.clone(),
             _ => None,

@@ -1,0 +1,81 @@
+//! EXPLAIN: options, the run for ANALYZE, and the lines sent as rows.
+
+use std::time::Instant;
+
+use parser::Statement;
+use parser::ast::{ExplainStmt, Node};
+use planner::explain::{ExplainFormat, ExplainOptions, ExplainTimes};
+use types::{DataType, Error, Field, Result, Schema, Value};
+
+use crate::session::statement::ParsedStatement;
+use crate::session::{Client, Format, Session, settings};
+
+/// The one column EXPLAIN returns.
+pub(crate) fn schema(explain: &ExplainStmt) -> Result<Schema> {
+    let data_type = match ExplainOptions::from_statement(explain)?.format {
+        ExplainFormat::Json => DataType::JSON,
+        ExplainFormat::Text | ExplainFormat::Yaml | ExplainFormat::Xml => DataType::TEXT,
+    };
+    Ok(Schema { fields: vec![Field::new("QUERY PLAN", data_type)] })
+}
+
+impl Session {
+    pub(crate) fn explain(
+        &mut self,
+        explain: &ExplainStmt,
+        statement: &ParsedStatement,
+        parameter_types: &[DataType],
+        parameters: Vec<Value>,
+        formats: &[Format],
+        describe: bool,
+        client: &mut dyn Client,
+    ) -> Result<()> {
+        let options = ExplainOptions::from_statement(explain)?;
+        let mut node = (*explain.query).clone();
+        let mut types = parameter_types.to_vec();
+        let mut values = parameters;
+        if let Node::Execute(execute) = &node {
+            let (prepared, arguments) = self.bind_execute(execute)?;
+            let inner =
+                prepared.statement.as_ref().ok_or_else(|| Error::internal("an empty prepared statement"))?;
+            (types, values) = (prepared.parameter_types.clone(), arguments);
+            node = inner.statement.node.clone();
+        }
+        let inner = Statement { node, span: statement.statement.span };
+        if !inner.is_plannable() {
+            return Err(Error::not_supported(format!("EXPLAIN of {}", inner.command_tag()))
+                .with_hint("Explain the query itself."));
+        }
+        let inner = ParsedStatement::new(inner, &statement.query_text);
+        let transaction = self.current_transaction()?;
+        transaction.start_statement();
+        let begin = Instant::now();
+        let (planning, plan) = self.plan_and_lock(&inner, &types)?;
+        let mut times = ExplainTimes { planning_ms: begin.elapsed().as_secs_f64() * 1e3, execution_ms: None };
+        let mut stats = None;
+        if options.analyze {
+            let begin = Instant::now();
+            let mut rows = executor::execute(&plan, self.environment(&planning, values.into(), true)?)?;
+            while rows.next()?.is_some() {}
+            times.execution_ms = Some(begin.elapsed().as_secs_f64() * 1e3);
+            stats = Some(rows.stats());
+        }
+        let changed = if options.settings { self.changed_planner_settings() } else { Vec::new() };
+        let lines = planner::explain::explain(&plan, &options, stats.as_deref(), times, &changed);
+        let lines = lines.into_iter().map(|line| vec![line]).collect();
+        self.send_text_rows(&schema(explain)?, lines, formats, describe, client)
+    }
+
+    /// Planner settings that are not at their defaults, for EXPLAIN (SETTINGS).
+    fn changed_planner_settings(&self) -> Vec<(String, String)> {
+        settings::SETTINGS
+            .iter()
+            .filter(|setting| setting.category.starts_with("Query Tuning") || setting.name == "work_mem")
+            .filter_map(|setting| {
+                let value = self.settings.show(setting.name).ok()?;
+                let default = setting.normalize(setting.default).ok()?;
+                (value != default).then(|| (setting.name.to_string(), value))
+            })
+            .collect()
+    }
+}
