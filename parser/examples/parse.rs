@@ -1,4 +1,4 @@
-//! Parses each NUL-terminated text of standard input and prints one line for it: `ok` and the tree, or
+//! Parses each NUL-terminated text of standard input and prints, NUL-terminated too, `ok` and the tree, or
 //! `error CODE POSITION MESSAGE`; with the argument `deparse`, the text printed from the tree instead of the tree.
 //! For comparing with other parsers (`tests/oracle.py`) and for a look at a tree.
 
@@ -22,6 +22,6 @@ fn main() {
                 format!("error {} {at} {}", e.code(), e.message())
             }
         };
-        writeln!(out, "{}", line.replace('\n', "\\n")).expect("standard output is open");
+        write!(out, "{line}\0").expect("standard output is open");
     }
 }

@@ -298,12 +298,15 @@ fn unicode_escapes(body: &str, escape: char, span: Span) -> Result<String, Error
     let mut out = String::with_capacity(body.len());
     let mut rest = body;
     let mut high: Option<u32> = None;
-    let pair = || Error::syntax("invalid Unicode surrogate pair").at(span);
+    // The place within the token, `U&'` left aside.
+    let place =
+        |rest: &str| Span::new(span.start as usize + 3 + (body.len() - rest.len()), span.end as usize);
+    let pair = |rest: &str| Error::syntax("invalid Unicode surrogate pair").at(place(rest));
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or("");
         if c != escape {
             if high.is_some() {
-                return Err(pair());
+                return Err(pair(rest));
             }
             out.push(c);
             rest = after;
@@ -311,7 +314,7 @@ fn unicode_escapes(body: &str, escape: char, span: Span) -> Result<String, Error
         }
         if after.starts_with(escape) {
             if high.is_some() {
-                return Err(pair());
+                return Err(pair(rest));
             }
             out.push(escape);
             rest = after.get(escape.len_utf8()..).unwrap_or("");
@@ -325,18 +328,18 @@ fn unicode_escapes(body: &str, escape: char, span: Span) -> Result<String, Error
         let Some(code) = code else {
             return Err(Error::syntax("invalid Unicode escape")
                 .with_hint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
-                .at(span));
+                .at(place(rest)));
         };
         match join_surrogates(&mut high, code) {
-            Err(Bad::Pair) => return Err(pair()),
-            Err(Bad::Value) => return Err(Error::syntax("invalid Unicode escape value").at(span)),
+            Err(Bad::Pair) => return Err(pair(rest)),
+            Err(Bad::Value) => return Err(Error::syntax("invalid Unicode escape value").at(place(rest))),
             Ok(None) => {}
             Ok(Some(c)) => out.push(c),
         }
         rest = after.get(from + len..).unwrap_or("");
     }
     if high.is_some() {
-        return Err(pair());
+        return Err(pair(rest));
     }
     Ok(out)
 }

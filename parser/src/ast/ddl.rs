@@ -68,7 +68,7 @@ pub struct Constraint {
     /// CONSTRAINT name.
     pub name: Option<String>,
     pub kind: ConstraintKind,
-    /// DEFERRABLE or NOT DEFERRABLE, when written.
+    /// DEFERRABLE or NOT DEFERRABLE, when written; INITIALLY DEFERRED alone implies it.
     pub deferrable: Option<bool>,
     /// INITIALLY DEFERRED or IMMEDIATE, when written.
     pub initially_deferred: Option<bool>,

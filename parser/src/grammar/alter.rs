@@ -156,7 +156,12 @@ impl Parser<'_> {
                 return Ok(Node::AlterSequence(Box::new(alter)));
             }
         }
-        let commands = self.list(|p| p.alter_table_cmd(object_type))?;
+        // ATTACH and DETACH stand alone.
+        let commands = if self.is_any(&[K::Attach, K::Detach]) {
+            vec![self.alter_table_cmd(object_type)?]
+        } else {
+            self.list(|p| p.alter_table_cmd(object_type))?
+        };
         Ok(Node::AlterTable(Box::new(AlterTableStmt { object_type, relation, missing_ok, commands, span })))
     }
 
@@ -709,7 +714,7 @@ impl Parser<'_> {
             let options = vec![DefElem { namespace: None, name: "tablespace".into(), value, span: at }];
             return Ok(Node::AlterDatabase(Box::new(AlterDatabaseStmt { name, options, span })));
         }
-        if self.is(K::Rename) || self.is(K::Owner) {
+        if self.is(K::Rename) || self.is(K::Owner) && self.is_at(1, K::To) {
             if let Some(node) = self.alter_any(ObjectType::Database, &object, span)? {
                 return Ok(node);
             }

@@ -242,6 +242,10 @@ impl Parser<'_> {
         if !Self::tok_is_type_function_name(self.peek()) && !Self::tok_is_col_id(self.peek()) {
             return false;
         }
+        if !Self::tok_is_col_id(self.peek()) {
+            // LEFT, JOIN and their like can only be functions here.
+            return true;
+        }
         let mut ahead = 1;
         while self.peek_at(ahead) == Tok::Char(b'.') {
             ahead += 2;

@@ -13,6 +13,7 @@ mod from;
 mod function;
 mod name;
 mod object;
+mod operand;
 mod role;
 mod routine;
 mod select;

@@ -267,40 +267,45 @@ impl Parser<'_> {
 
     /// WITH (…), where it is written.
     pub(super) fn opt_with_definition(&mut self) -> Result<Vec<DefElem>> {
-        if self.is(K::With) && self.peek_at(1) == Tok::Char(b'(') {
-            self.bump();
-            self.definition()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(K::With) { self.definition() } else { Ok(Vec::new()) }
     }
 
-    /// `(name value, …)`: the options of COPY, EXPLAIN, VACUUM and others.
+    /// `(name value, …)`: the options of EXPLAIN, VACUUM and others.
     pub(super) fn utility_options(&mut self) -> Result<Vec<DefElem>> {
         self.parens(|p| {
             let span = p.span();
-            // ANALYZE and ANALYSE are reserved, but options nonetheless.
-            let name = if p.is_any(&[K::Analyze, K::Analyse]) {
-                p.bump();
-                "analyze".to_string()
-            } else {
-                p.col_label()?
-            };
-            let value =
-                match p.peek() {
-                    Tok::Char(b',' | b')') => None,
-                    Tok::Char(b'*') => {
-                        p.bump();
-                        Some(DefValue::Star)
-                    }
-                    Tok::Char(b'(') => Some(DefValue::List(p.parens(|p| {
-                        if Self::tok_is_string(p.peek()) { p.string() } else { p.col_label() }
-                    })?)),
-                    Tok::Integer | Tok::Numeric | Tok::Char(b'+' | b'-') => Some(p.def_number()?),
-                    // COPY's DEFAULT and NULL take strings; words are as in SET.
-                    _ => Some(p.boolean_or_string()?),
-                };
+            // ANALYZE is reserved, but an option nonetheless.
+            let analyze = p.eat(K::Analyze) || p.eat(K::Analyse);
+            let name = if analyze { "analyze".to_string() } else { p.non_reserved_word()? };
+            let value = p.option_value()?;
             Ok(DefElem { namespace: None, name, value, span })
+        })
+    }
+
+    /// The options of COPY: any word may be a name, and a value may be a star or a list.
+    pub(super) fn copy_options(&mut self) -> Result<Vec<DefElem>> {
+        self.parens(|p| {
+            let span = p.span();
+            let name = p.col_label()?;
+            let value = match p.peek() {
+                Tok::Char(b'*') => {
+                    p.bump();
+                    Some(DefValue::Star)
+                }
+                Tok::Char(b'(') => Some(DefValue::List(p.parens(|p| {
+                    if Self::tok_is_string(p.peek()) { p.string() } else { p.non_reserved_word() }
+                })?)),
+                _ => p.option_value()?,
+            };
+            Ok(DefElem { namespace: None, name, value, span })
+        })
+    }
+
+    fn option_value(&mut self) -> Result<Option<DefValue>> {
+        Ok(match self.peek() {
+            Tok::Char(b',' | b')') => None,
+            Tok::Integer | Tok::Numeric | Tok::Char(b'+' | b'-') => Some(self.def_number()?),
+            _ => Some(self.boolean_or_string()?),
         })
     }
 
@@ -324,7 +329,12 @@ impl Parser<'_> {
 
     /// IF NOT EXISTS.
     pub(super) fn if_not_exists(&mut self) -> Result<bool> {
-        Ok(self.eat_all(&[K::If, K::Not, K::Exists]))
+        // IF may be a name, but not with NOT behind it.
+        let found = self.eat_all(&[K::If, K::Not]);
+        if found {
+            self.expect(K::Exists)?;
+        }
+        Ok(found)
     }
 
     pub(super) fn role_spec(&mut self) -> Result<RoleSpec> {

@@ -329,7 +329,10 @@ impl Parser<'_> {
             }
         }
         let mut for_each_row = false;
-        if self.eat(K::For) {
+        if constraint {
+            self.expect_all(&[K::For, K::Each, K::Row])?;
+            for_each_row = true;
+        } else if self.eat(K::For) {
             self.eat(K::Each);
             for_each_row = self.eat(K::Row);
             if !for_each_row {

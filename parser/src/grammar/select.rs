@@ -61,8 +61,8 @@ impl Parser<'_> {
         let body = self.union(None)?;
         let mut query = self.query_tail(body)?;
         if let Some(with) = with {
-            if let Some(inner) = &query.with {
-                return self.refuse("multiple WITH clauses not allowed", inner.span);
+            if query.with.is_some() {
+                return self.refuse("multiple WITH clauses not allowed", with.span);
             }
             query.span = Span { start: with.span.start, ..query.span };
             query.with = Some(with);
@@ -377,9 +377,9 @@ impl Parser<'_> {
             return Ok(query);
         }
         if self.is(K::Order) {
-            let span = self.span();
             let order_by = self.order_by()?;
             if !query.order_by.is_empty() {
+                let span = order_by.first().map_or(query.span, |first| first.expr.start_span());
                 return self.refuse("multiple ORDER BY clauses not allowed", span);
             }
             query.order_by = order_by;
@@ -387,41 +387,43 @@ impl Parser<'_> {
         let (mut limits, mut offsets) =
             (usize::from(query.limit.is_some()), usize::from(query.offset.is_some()));
         let mut skip_locked = None;
+        // A second clause of a kind is refused where its value stands.
+        let once = |what: &str, count: usize, value: Option<&Expr>| match (count, value) {
+            (0 | 1, _) | (_, None) => Ok(()),
+            (_, Some(value)) => {
+                Err(Error::syntax(format!("multiple {what} clauses not allowed")).at(value.start_span()))
+            }
+        };
         loop {
             let span = self.span();
             match self.peek() {
                 Tok::Keyword(K::Limit) => {
                     self.bump();
                     limits += 1;
-                    if limits > 1 {
-                        return self.refuse("multiple LIMIT clauses not allowed", span);
-                    }
-                    if !self.eat(K::All) {
-                        query.limit = Some(self.expr()?);
-                    }
+                    let limit = if self.eat(K::All) { None } else { Some(self.expr()?) };
                     if self.is_char(b',') {
                         return Err(Error::syntax("LIMIT #,# syntax is not supported")
                             .with_hint("Use separate LIMIT and OFFSET clauses.")
-                            .at(self.span()));
+                            .at(span));
                     }
+                    once("LIMIT", limits, limit.as_ref())?;
+                    query.limit = limit;
                 }
                 Tok::Keyword(K::Offset) => {
                     self.bump();
                     offsets += 1;
-                    if offsets > 1 {
-                        return self.refuse("multiple OFFSET clauses not allowed", span);
-                    }
-                    query.offset = Some(self.expr()?);
+                    let offset = self.expr()?;
+                    once("OFFSET", offsets, Some(&offset))?;
+                    query.offset = Some(offset);
                     if !self.eat(K::Row) {
                         self.eat(K::Rows);
                     }
                 }
                 Tok::Keyword(K::Fetch) => {
                     limits += 1;
-                    if limits > 1 {
-                        return self.refuse("multiple LIMIT clauses not allowed", span);
-                    }
+                    let before = query.limit.take();
                     self.fetch_first(&mut query)?;
+                    once("LIMIT", limits.max(1 + usize::from(before.is_some())), query.limit.as_ref())?;
                 }
                 Tok::Keyword(K::For) => {
                     if let Some(lock) = self.locking_clause()? {

@@ -541,9 +541,11 @@ impl Parser<'_> {
         }
         let (mut on_update, mut on_delete) = (None, None);
         let mut on_delete_columns = Vec::new();
-        while self.is(K::On) && (self.is_at(1, K::Delete) || self.is_at(1, K::Update)) {
-            self.bump();
-            let delete = self.peek() == Tok::Keyword(K::Delete);
+        while self.eat(K::On) {
+            let delete = self.is(K::Delete);
+            if !delete && !self.is(K::Update) {
+                return self.fail();
+            }
             if if delete { on_delete.is_some() } else { on_update.is_some() } {
                 return self.fail();
             }

@@ -53,7 +53,7 @@ impl Parser<'_> {
         }
         self.eat(K::With);
         if self.is_char(b'(') {
-            options.extend(self.utility_options()?);
+            options.extend(self.copy_options()?);
         } else {
             self.copy_old_options(&mut options)?;
         }
