@@ -56,6 +56,11 @@ pub trait Runtime {
     fn row_count(&self, table: RelationId) -> Option<u64>;
     fn tree_bytes(&self, tree: TreeNumber) -> u64;
     fn current_role(&self) -> RoleId;
+    /// The value a sequence last gave out; `None` before the first.
+    fn sequence_last_value(&self, sequence: RelationId) -> Option<i64> {
+        let _ = sequence;
+        None
+    }
     /// The session's search path, resolved.
     fn search_path(&self) -> Vec<crate::object::SchemaId>;
 }
