@@ -3,6 +3,7 @@
 pub mod context;
 pub mod ddl;
 pub mod logical;
+pub mod logical_print;
 pub mod physical;
 
 pub mod binder;

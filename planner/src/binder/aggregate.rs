@@ -102,6 +102,7 @@ impl Binder<'_> {
             }
         }
         let direct = call.args.len();
+        let resolved = self.coercer.function(name, args, call.variadic, span)?;
         let ordered_set = is_ordered_set(name);
         if call.within_group && !ordered_set {
             return Err(Error::new(
@@ -117,7 +118,6 @@ impl Binder<'_> {
             )
             .at(span));
         }
-        let resolved = self.coercer.function(name, args, call.variadic, span)?;
         let mut distinct = call.distinct;
         if call.within_group {
             if distinct {
@@ -186,7 +186,9 @@ impl Binder<'_> {
         let args = self.exprs(&grouping.args)?;
         self.level().uses.truncate(uses);
         let id = self.add_column("grouping", DataType::INT4);
-        self.level().groupings.push((id, args, span));
+        let spans = grouping.args.iter().map(ast::Expr::start_span);
+        let args = args.into_iter().zip(spans).collect();
+        self.level().groupings.push((id, args));
         Ok(Expr::column(id, DataType::INT4))
     }
 
@@ -229,12 +231,12 @@ impl Binder<'_> {
         }
         grouping.known.extend(level.aggregates.iter().map(|(id, _)| *id));
         grouping.known.extend(&level.above_groups);
-        grouping.known.extend(level.groupings.iter().map(|(id, _, _)| *id));
+        grouping.known.extend(level.groupings.iter().map(|(id, _)| *id));
 
         let mut grouping_calls = Vec::new();
-        for (id, args, span) in &level.groupings {
+        for (id, args) in &level.groupings {
             let mut bits = Vec::new();
-            for arg in args {
+            for (arg, span) in args {
                 let position = grouping.groups.iter().position(|group| group.expr == *arg).ok_or_else(|| {
                     grouping_error("arguments to GROUPING must be grouping expressions of the associated query level")
                         .at(*span)
@@ -433,6 +435,12 @@ impl Grouping {
             .map(|group| Expr::column(group.id, part.data_type()))
     }
 
+    /// Inside subqueries only plain columns are recognised, as in PostgreSQL.
+    fn column_replacement(&self, part: &Expr) -> Option<Expr> {
+        part.as_column()?;
+        self.replacement(part)
+    }
+
     /// Is `id` a column of a table whose primary key is grouped (in every grouping set)?
     fn determines(&self, id: ColumnId, relations: &[RelationEntry]) -> bool {
         let Some((table, columns)) = relations
@@ -458,7 +466,7 @@ impl Grouping {
 
 fn replace_in_plan(plan: &mut LogicalPlan, grouping: &Grouping, nested: &mut Vec<SubqueryId>) {
     plan.each_expr_mut(&mut |expr| {
-        walk::replace(expr, &mut |part| grouping.replacement(part));
+        walk::replace(expr, &mut |part| grouping.column_replacement(part));
         walk::visit(expr, &mut |part| {
             if let Expr::Subquery(subquery) = part {
                 nested.push(subquery.id);

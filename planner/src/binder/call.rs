@@ -83,6 +83,10 @@ impl Binder<'_> {
     /// Aggregates are known before their arguments are bound, because those are bound by other rules.
     fn is_aggregate_name(&self, name: &str, call: &ast::FuncCall) -> bool {
         let overloads = expr::registry().functions_named(name);
+        // rank() and its like are window functions too: WITHIN GROUP makes them aggregates.
+        if !call.within_group && overloads.iter().any(|function| function.is_window()) {
+            return false;
+        }
         let count = call.args.len() + if call.within_group { call.order_by.len() } else { 0 };
         overloads.iter().any(|function| {
             function.is_aggregate()

@@ -5,10 +5,11 @@
 
 use expr::CastContext;
 use parser::ast::{self, Node, SelectBody, SetOperator};
-use types::{DataType, Error, Result, SqlState};
+use types::{DataType, Error, Result, Span, SqlState};
 
 use super::Binder;
 use super::from::invalid_recursion;
+use super::scope::Level;
 use super::select::{OutputColumn, Query};
 use crate::logical::{CteId, LogicalPlan};
 
@@ -24,6 +25,7 @@ pub(super) struct CteBinding {
     pub self_references: usize,
     /// False for a change without RETURNING, which nothing can read.
     pub returns: bool,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,7 @@ impl Binder<'_> {
                 references: 0,
                 self_references: 0,
                 returns: true,
+                span: cte.span,
             };
             self.level().ctes.push(binding);
             let result = self.recursive_cte(cte, select, id);
@@ -135,6 +138,7 @@ impl Binder<'_> {
             references: 0,
             self_references: 0,
             returns: true,
+            span: cte.span,
         });
         Ok(PendingWith {
             id,
@@ -199,23 +203,21 @@ impl Binder<'_> {
             let columns = named_columns(cte, &query.columns)?;
             return Ok((query.plan, columns, 0));
         }
-        let refused = if !select.order_by.is_empty() {
-            Some("ORDER BY")
-        } else if select.offset.is_some() {
-            Some("OFFSET")
-        } else if select.limit.is_some() {
-            Some("LIMIT")
-        } else if !select.locking.is_empty() {
-            Some("FOR UPDATE/SHARE")
+        let refused = if let Some(sort) = select.order_by.first() {
+            Some(("ORDER BY", sort.expr.start_span()))
+        } else if let Some(offset) = &select.offset {
+            Some(("OFFSET", offset.start_span()))
+        } else if let Some(limit) = &select.limit {
+            Some(("LIMIT", limit.start_span()))
         } else {
-            None
+            select.locking.first().map(|locking| ("FOR UPDATE/SHARE", locking.span))
         };
-        if let Some(clause) = refused {
+        if let Some((clause, span)) = refused {
             return Err(Error::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 format!("{clause} in a recursive query is not implemented"),
             )
-            .at(select.span));
+            .at(span));
         }
         if step.columns.len() != base.columns.len() {
             return Err(Error::syntax("each UNION query must have the same number of columns").at(last.span));
@@ -276,13 +278,15 @@ impl Binder<'_> {
     }
 
     /// 42P19 for an aggregate in the SELECT that refers to the CTE being defined.
-    pub(super) fn refuse_recursive_aggregates(&self, before: usize, aggregates: bool) -> Result<()> {
-        if aggregates && self.step_references() > before {
-            return Err(invalid_recursion(
-                "aggregate functions are not allowed in a recursive query's recursive term".to_string(),
-            ));
+    pub(super) fn refuse_recursive_aggregates(&self, before: usize, level: &Level) -> Result<()> {
+        let Some((_, call)) = level.aggregates.first() else { return Ok(()) };
+        if self.step_references() == before {
+            return Ok(());
         }
-        Ok(())
+        Err(invalid_recursion(
+            "aggregate functions are not allowed in a recursive query's recursive term".to_string(),
+        )
+        .at(call.location.0.unwrap_or_default()))
     }
 
     /// How often recursive terms in progress have referred to themselves.

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use catalog::{IndexColumn, Relation, RoleDef, RoleId, SequenceDef, TableDef, ViewColumn};
-use expr::{Expr, Volatility};
+use expr::Expr;
 use parser::ast::{self, Node, ObjectRef, ObjectType};
 use types::{DataType, Error, Result, Span, SqlState};
 
 use super::Binder;
-use super::ddl_table::{check_column_type, check_indexable, refuse_subquery, too_many_index_columns};
+use super::ddl_table::{
+    check_column_type, check_indexable, is_immutable, refuse_subquery, too_many_index_columns,
+};
 use super::object_name::{Taken, joined};
 use super::scope::Clause;
 use super::stored::as_inputs;
@@ -175,7 +177,7 @@ impl Binder<'_> {
                     binder.condition(condition, Clause::IndexPredicate)
                 })?;
                 refuse_subquery(&bound, "index predicate", condition.start_span())?;
-                if bound.volatility() > Volatility::Immutable {
+                if !is_immutable(&bound) {
                     return Err(Error::new(
                         SqlState::INVALID_OBJECT_DEFINITION,
                         "functions in index predicate must be marked IMMUTABLE",
@@ -226,7 +228,7 @@ impl Binder<'_> {
     ) -> Result<(Expr, IndexColumn, String)> {
         let (key, column, expression, name) = match &element.key {
             ast::IndexKey::Column(name) => {
-                let ordinal = index_column(table, name).map_err(|error| error.at(element.span))?;
+                let ordinal = index_column(table, name)?;
                 let data_type = table.columns.get(ordinal).map_or(DataType::TEXT, |column| column.data_type);
                 (Expr::input(ordinal, data_type), Some(ordinal), None, name.clone())
             }
@@ -237,7 +239,7 @@ impl Binder<'_> {
                     binder.coercer.settle(bound)
                 })?;
                 refuse_subquery(&bound, "index expression", span)?;
-                if bound.volatility() > Volatility::Immutable {
+                if !is_immutable(&bound) {
                     return Err(Error::new(
                         SqlState::INVALID_OBJECT_DEFINITION,
                         "functions in index expression must be marked IMMUTABLE",
@@ -266,7 +268,7 @@ impl Binder<'_> {
             super::expr::check_collation(data_type, collation, element.span)?;
         }
         if let Some(class) = &element.operator_class {
-            check_operator_class(data_type, class).map_err(|error| error.at(element.span))?;
+            check_operator_class(data_type, class)?;
         }
         if let Some(option) = element.operator_class_options.first() {
             return Err(Error::not_supported("operator class options").at(option.span));

@@ -14,6 +14,14 @@ use super::Binder;
 use super::ddl::{relation_object, skipping};
 use crate::ddl::{Ddl, DropObjects, ObjectId};
 
+/// Something that cannot be without `on`.
+struct Dependent {
+    object: ObjectId,
+    /// It goes without saying.
+    internal: bool,
+    on: ObjectId,
+}
+
 /// Objects to be dropped, with what depends on what.
 pub(super) struct DropSet {
     /// What the statement names.
@@ -190,28 +198,34 @@ impl Binder<'_> {
         notices: &mut Vec<Error>,
     ) -> Result<Vec<ObjectId>> {
         let mut set = DropSet { named: named.to_vec(), found: Vec::new(), internal: Vec::new() };
-        let mut at = 0;
-        let mut pending: Vec<ObjectId> = named.to_vec();
-        while let Some(object) = pending.get(at).copied() {
-            at += 1;
-            for (dependent, internal) in self.dependents(object)? {
+        // Depth first, oldest dependents first: the order in which PostgreSQL reports them.
+        let mut pending: Vec<ObjectId> = Vec::new();
+        let mut stack: Vec<ObjectId> = named.iter().rev().copied().collect();
+        while let Some(object) = stack.pop() {
+            pending.push(object);
+            let mut dependents = self.dependents(object)?;
+            dependents.sort_by_key(|dependent| self.age(dependent.object));
+            let mut next = Vec::new();
+            for Dependent { object: dependent, internal, on } in dependents {
                 if set.contains(dependent) {
                     continue;
                 }
                 if internal {
                     set.internal.push(dependent);
                 } else {
-                    set.found.push((dependent, object));
+                    set.found.push((dependent, on));
                 }
-                pending.push(dependent);
+                next.push(dependent);
             }
+            stack.extend(next.into_iter().rev());
         }
         // A column's default goes with its table, a constraint with its table.
         let gone = |binder: &Self, object: ObjectId| -> bool {
             binder.owner_of(object).is_some_and(|owner| pending.contains(&owner))
         };
-        let visible: Vec<(ObjectId, ObjectId)> =
+        let mut visible: Vec<(ObjectId, ObjectId)> =
             set.found.iter().copied().filter(|(dependent, _)| !gone(self, *dependent)).collect();
+        visible.sort_by_key(|(dependent, _)| pending.iter().position(|object| object == dependent));
         if !visible.is_empty() {
             if behavior == DropBehavior::Restrict {
                 let detail: Vec<String> = visible
@@ -247,9 +261,10 @@ impl Binder<'_> {
     }
 
     /// What cannot be without `object`: and whether it goes unmentioned.
-    fn dependents(&mut self, object: ObjectId) -> Result<Vec<(ObjectId, bool)>> {
+    fn dependents(&mut self, object: ObjectId) -> Result<Vec<Dependent>> {
         let catalog = self.cx.catalog;
         let mut dependents = Vec::new();
+        let plain = |dependent: ObjectId| Dependent { object: dependent, internal: false, on: object };
         match object {
             ObjectId::Schema(schema) => {
                 for relation in catalog.relations().filter(|relation| relation.schema() == schema) {
@@ -258,17 +273,17 @@ impl Binder<'_> {
                     }
                     let owned =
                         matches!(relation, Relation::Sequence(sequence) if sequence.owned_by.is_some());
-                    dependents.push((relation_object(relation), owned));
+                    dependents.push(Dependent { internal: owned, ..plain(relation_object(relation)) });
                 }
             }
             ObjectId::Table(table) => {
-                self.readers(table, &mut dependents);
+                dependents.extend(self.readers(table).into_iter().map(plain));
                 for other in catalog.referencing_tables(table) {
                     for constraint in &other.constraints {
                         if matches!(&constraint.kind, ConstraintKind::ForeignKey(key) if key.referenced_table == table)
                             && other.id != table
                         {
-                            dependents.push((ObjectId::Constraint(other.id, constraint.id), false));
+                            dependents.push(plain(ObjectId::Constraint(other.id, constraint.id)));
                         }
                     }
                 }
@@ -276,18 +291,19 @@ impl Binder<'_> {
                     if let Relation::Sequence(sequence) = relation
                         && sequence.owned_by.is_some_and(|(owner, _)| owner == table)
                     {
-                        dependents.push((ObjectId::Sequence(sequence.id), true));
+                        dependents
+                            .push(Dependent { internal: true, ..plain(ObjectId::Sequence(sequence.id)) });
                     }
                 }
             }
-            ObjectId::View(view) => self.readers(view, &mut dependents),
+            ObjectId::View(view) => dependents.extend(self.readers(view).into_iter().map(plain)),
             ObjectId::Sequence(sequence) => {
                 let tables: Vec<Arc<TableDef>> = catalog.tables().map(Arc::clone).collect();
                 for table in tables {
                     for (ordinal, column) in table.live_columns() {
                         let reads = column.default.is_some() && self.default_reads(&table, ordinal, sequence);
                         if reads {
-                            dependents.push((ObjectId::ColumnDefault(table.id, column.number), false));
+                            dependents.push(plain(ObjectId::ColumnDefault(table.id, column.number)));
                         }
                     }
                 }
@@ -313,18 +329,21 @@ impl Binder<'_> {
         Ok(dependents)
     }
 
-    fn readers(&self, relation: RelationId, dependents: &mut Vec<(ObjectId, bool)>) {
-        for view in self.cx.catalog.dependent_views(relation) {
-            dependents.push((ObjectId::View(view.id), false));
-        }
+    fn readers(&self, relation: RelationId) -> Vec<ObjectId> {
+        self.cx.catalog.dependent_views(relation).map(|view| ObjectId::View(view.id)).collect()
     }
 
-    fn keys_using(&self, index: RelationId, dependents: &mut Vec<(ObjectId, bool)>) {
+    /// Foreign keys that need the index.
+    fn keys_using(&self, index: RelationId, dependents: &mut Vec<Dependent>) {
         for table in self.cx.catalog.tables() {
             for constraint in &table.constraints {
                 if matches!(&constraint.kind, ConstraintKind::ForeignKey(key) if key.referenced_index == index)
                 {
-                    dependents.push((ObjectId::Constraint(table.id, constraint.id), false));
+                    dependents.push(Dependent {
+                        object: ObjectId::Constraint(table.id, constraint.id),
+                        internal: false,
+                        on: ObjectId::Index(index),
+                    });
                 }
             }
         }
@@ -346,6 +365,18 @@ impl Binder<'_> {
             }
         });
         reads
+    }
+
+    /// Older objects have smaller OIDs.
+    fn age(&self, object: ObjectId) -> u32 {
+        match object {
+            ObjectId::Table(id) | ObjectId::Index(id) | ObjectId::View(id) | ObjectId::Sequence(id) => id.0,
+            ObjectId::Column(id, _) | ObjectId::ColumnDefault(id, _) => id.0,
+            ObjectId::Schema(id) => id.0,
+            ObjectId::Role(id) => id.0,
+            ObjectId::Database(id) => id.0,
+            ObjectId::Constraint(_, id) => id.0,
+        }
     }
 
     /// The object whose going takes `object` along without a word.

@@ -83,6 +83,13 @@ impl<'a> Binder<'a> {
                 }
             }
         }
+        for (ordinal, constraint) in &expressions {
+            if let (ast::ConstraintKind::Generated(_), Some(column)) =
+                (&constraint.kind, draft.columns.get_mut(*ordinal))
+            {
+                column.generated = true;
+            }
+        }
         for (ordinal, constraint) in expressions {
             self.column_expression(&mut draft, ordinal, constraint)?;
         }
@@ -382,7 +389,7 @@ impl<'a> Binder<'a> {
                     binder.coerce_stored(bound, &column, "generation expression", expr.start_span())
                 })?;
                 refuse_subquery(&bound, "column generation expression", expr.start_span())?;
-                if bound.volatility() > Volatility::Immutable {
+                if !is_immutable(&bound) {
                     return Err(Error::new(
                         SqlState::INVALID_OBJECT_DEFINITION,
                         "generation expression is not immutable",
@@ -534,7 +541,13 @@ impl<'a> Binder<'a> {
         {
             return Err(Error::new(
                 SqlState::DUPLICATE_OBJECT,
-                format!("constraint \"{name}\" for relation \"{}\" already exists", draft.name),
+                if let ast::ConstraintKind::Check(_) = constraint.kind
+                    && draft.existing.is_none()
+                {
+                    format!("check constraint \"{name}\" already exists")
+                } else {
+                    format!("constraint \"{name}\" for relation \"{}\" already exists", draft.name)
+                },
             ));
         }
         let (name, kind) = match &constraint.kind {
@@ -570,11 +583,11 @@ impl<'a> Binder<'a> {
             if primary { NewConstraintKind::PrimaryKey(index) } else { NewConstraintKind::Unique(index) }
         };
         if primary && std::mem::replace(&mut draft.has_primary_key, true) {
-            return Err(Error::new(
+            let error = Error::new(
                 SqlState::INVALID_TABLE_DEFINITION,
                 format!("multiple primary keys for table \"{}\" are not allowed", draft.name),
-            )
-            .at(constraint.span));
+            );
+            return Err(if draft.existing.is_some() { error } else { error.at(constraint.span) });
         }
         if let Some(index) = &unique.index {
             return self.key_using_index(draft, constraint, index, primary);
@@ -757,7 +770,7 @@ impl<'a> Binder<'a> {
         let target: &[ColumnDef] = if itself {
             &draft.columns
         } else {
-            let relation = self.find_relation(&foreign.table)?;
+            let relation = self.find_relation(&foreign.table).map_err(Error::without_span)?;
             match relation {
                 Relation::Table(table) => other = table,
                 found => {
@@ -881,7 +894,7 @@ impl<'a> Binder<'a> {
         let table = if itself {
             draft.existing.map(|table| (table.clone(), None))
         } else {
-            match self.find_relation(range)? {
+            match self.find_relation(range).map_err(Error::without_span)? {
                 Relation::Table(table) => Some(((*table).clone(), Some(table.id))),
                 _ => None,
             }
@@ -1214,6 +1227,28 @@ pub(super) fn inputs_of(expr: &Expr) -> Vec<usize> {
     });
     inputs.sort_unstable();
     inputs
+}
+
+/// Does the expression give the same for the same input for ever? Text forms count by their type:
+/// those of dates and names depend on settings.
+pub(super) fn is_immutable(expr: &Expr) -> bool {
+    let steady = |data_type: DataType| {
+        !matches!(data_type.category(), TypeCategory::DateTime | TypeCategory::Timespan | TypeCategory::Array)
+            && data_type.physical != types::Physical::UInt32
+    };
+    let mut immutable = true;
+    walk::visit(expr, &mut |part| {
+        immutable &= match part {
+            Expr::Call { function, args, .. } if matches!(function.name, "textanycat" | "anytextcat") => {
+                args.iter().all(|arg| steady(arg.data_type()))
+            }
+            Expr::Call { function, .. } => function.volatility == Volatility::Immutable,
+            Expr::IoCast { arg, data_type, .. } => steady(arg.data_type()) && steady(*data_type),
+            Expr::Subquery(_) => false,
+            _ => true,
+        };
+    });
+    immutable
 }
 
 /// 0A000 for a subquery where PostgreSQL allows none.

@@ -12,7 +12,7 @@ use types::{DataType, Error, Result, SqlState};
 
 use super::Binder;
 use super::from::alias_name;
-use super::scope::{Clause, Item, ItemColumn, Level};
+use super::scope::{Clause, Item, ItemColumn, Level, RelationEntry};
 use super::select::OutputColumn;
 use crate::logical::{
     ColumnEntry, Computed, Delete, Insert, Join, JoinKind, LogicalPlan, OnConflict, OnConflictUpdate, Update,
@@ -51,6 +51,12 @@ impl Binder<'_> {
         let pending = self.with_clause(insert.with.as_deref())?;
         let table = self.target_table(&insert.relation, "insert into")?;
         let targets = self.insert_targets(&table, insert)?;
+        self.level().relations.push(RelationEntry {
+            name: alias_name(&insert.relation),
+            hidden_name: insert.relation.alias.is_some().then(|| table.name.clone()),
+            columns: table.live_columns().map(|(_, column)| column.name.clone()).collect(),
+            table: None,
+        });
         let source = match &insert.source {
             None => self.value_rows(&table, &targets, insert, &[Vec::new()])?,
             Some(select) => match &select.body {

@@ -371,7 +371,7 @@ impl Binder<'_> {
     }
 
     fn indirection(&mut self, indirection: &ast::IndirectionExpr) -> Result<Expr> {
-        let span = indirection.span;
+        let span = indirection.arg.start_span();
         let mut path = indirection.path.iter().peekable();
         // (t).column: a field of a row that is in scope.
         let mut value = match (&indirection.arg, path.peek()) {
@@ -526,7 +526,6 @@ fn undefined_collation(name: &str) -> Error {
         SqlState::UNDEFINED_OBJECT,
         format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
     )
-    .with_hint("Text compares by its bytes here: use \"C\" or \"default\".")
 }
 
 /// `t` as a value: its columns as a row.

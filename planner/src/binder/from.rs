@@ -265,7 +265,7 @@ impl Binder<'_> {
         level.lateral_active = lateral;
         let (query, _) = result?;
         let columns = query_columns(&query);
-        let item = aliased(&alias.name, Some(alias), columns, range.span)?;
+        let item = aliased(&alias.name, Some(alias), columns)?;
         Ok(self.single(query.plan, item, None, None))
     }
 
@@ -336,7 +336,7 @@ impl Binder<'_> {
                 _ => {}
             }
         }
-        let item = aliased(&name, range.alias.as_ref(), columns, range.span)?;
+        let item = aliased(&name, range.alias.as_ref(), columns)?;
         Ok(self.single(plan, item, None, None))
     }
 
@@ -425,7 +425,7 @@ impl Binder<'_> {
         match &join.alias {
             Some(alias) => {
                 // Only the join itself can be named from now on.
-                let item = aliased(&alias.name, Some(alias), columns, join.span)?;
+                let item = aliased(&alias.name, Some(alias), columns)?;
                 columns = item.columns.clone();
                 items.push(item);
             }
@@ -465,8 +465,8 @@ impl Binder<'_> {
     ) -> Result<Vec<ItemColumn>> {
         let mut columns = Vec::new();
         for name in names {
-            let l = using_column(&left.columns, name, "left", span)?;
-            let r = using_column(&right.columns, name, "right", span)?;
+            let l = using_column(&left.columns, name, "left")?;
+            let r = using_column(&right.columns, name, "right")?;
             let (lt, rt) = (l.data_type(), r.data_type());
             on.push(self.coercer.operator("=", Some(l.clone()), r.clone(), span)?);
             let common = self.coercer.common_type(&[lt, rt], "JOIN/USING", span)?;
@@ -517,7 +517,7 @@ impl Binder<'_> {
         relation: Option<catalog::RelationId>,
         columns: Vec<ItemColumn>,
     ) -> Result<Item> {
-        let mut item = aliased(&range.name, range.alias.as_ref(), columns, range.span)?;
+        let mut item = aliased(&range.name, range.alias.as_ref(), columns)?;
         if range.alias.is_none() {
             item.relation = relation;
         }
@@ -581,7 +581,7 @@ impl Binder<'_> {
                     "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
                     cte.name
                 ))
-                .at(range.span));
+                .at(cte.span));
             }
         }
         cte.self_references += usize::from(cte.state == CteState::Step);
@@ -630,7 +630,7 @@ pub(super) fn query_columns(query: &Query) -> Vec<ItemColumn> {
 }
 
 /// An item with its alias's column names. 42P10 when there are too many.
-fn aliased(name: &str, alias: Option<&ast::Alias>, mut columns: Vec<ItemColumn>, span: Span) -> Result<Item> {
+fn aliased(name: &str, alias: Option<&ast::Alias>, mut columns: Vec<ItemColumn>) -> Result<Item> {
     let name = alias.map_or(name, |alias| alias.name.as_str()).to_string();
     if let Some(alias) = alias {
         if alias.columns.len() > columns.len() {
@@ -641,8 +641,7 @@ fn aliased(name: &str, alias: Option<&ast::Alias>, mut columns: Vec<ItemColumn>,
                     columns.len(),
                     alias.columns.len()
                 ),
-            )
-            .at(span));
+            ));
         }
         for (column, renamed) in columns.iter_mut().zip(&alias.columns) {
             column.name.clone_from(renamed);
@@ -660,21 +659,19 @@ fn aliased(name: &str, alias: Option<&ast::Alias>, mut columns: Vec<ItemColumn>,
     })
 }
 
-fn using_column(columns: &[ItemColumn], name: &str, side: &str, span: Span) -> Result<Expr> {
+fn using_column(columns: &[ItemColumn], name: &str, side: &str) -> Result<Expr> {
     let mut matches = columns.iter().filter(|column| column.name == name);
     let found = matches.next().ok_or_else(|| {
         Error::new(
             SqlState::UNDEFINED_COLUMN,
             format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
         )
-        .at(span)
     })?;
     if matches.next().is_some() {
         return Err(Error::new(
             SqlState::AMBIGUOUS_COLUMN,
             format!("common column name \"{name}\" appears more than once in {side} table"),
-        )
-        .at(span));
+        ));
     }
     Ok(found.expr.clone())
 }

@@ -155,7 +155,7 @@ pub(super) struct Level {
     pub set_calls: Vec<(ColumnId, TableFunctionCall)>,
     /// Columns that are computed above the groups: windows and sets.
     pub above_groups: Vec<ColumnId>,
-    pub groupings: Vec<(ColumnId, Vec<Expr>, Span)>,
+    pub groupings: Vec<(ColumnId, Vec<(Expr, Span)>)>,
     /// Binding the arguments of an aggregate of this level.
     pub in_aggregate: bool,
     /// Binding the arguments of a window function of this level.
@@ -308,6 +308,13 @@ impl Binder<'_> {
             if let Some((index, position)) = found {
                 self.check_lateral(depth, index, span)?;
                 return Ok(Some(self.use_column(depth, index, position, span)));
+            }
+            let mut tables =
+                level.items.iter().filter(|item| item.relation_visible).filter_map(|item| item.table);
+            if let (Some(table), None) = (tables.next(), tables.next())
+                && let Some(expr) = system_column(table, name, span)?
+            {
+                return Ok(Some(expr));
             }
             if level.barrier {
                 break;

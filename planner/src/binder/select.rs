@@ -118,7 +118,7 @@ impl Binder<'_> {
             || core.having.is_some()
             || !level.aggregates.is_empty()
             || !level.groupings.is_empty();
-        self.refuse_recursive_aggregates(self_references, !level.aggregates.is_empty())?;
+        self.refuse_recursive_aggregates(self_references, &level)?;
         self.refuse_locking(core, select, grouped, &level, visible)?;
         if grouped {
             let mut windows = std::mem::take(&mut level.windows);
@@ -762,9 +762,14 @@ impl Binder<'_> {
                         .at(*span));
                     }
                     None => {
-                        return Err(Error::undefined_table(name)
-                            .at(*span)
-                            .with_context(format!("in {} clause", lock_name(locking.strength))));
+                        return Err(Error::new(
+                            SqlState::UNDEFINED_TABLE,
+                            format!(
+                                "relation \"{name}\" in {} clause not found in FROM clause",
+                                lock_name(locking.strength)
+                            ),
+                        )
+                        .at(*span));
                     }
                 }
             }

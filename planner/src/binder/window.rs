@@ -355,6 +355,8 @@ impl Binder<'_> {
                 "<" => false,
                 ">" => true,
                 other => {
+                    let data_type = expr.data_type();
+                    self.coercer.find_operator(other, Some(data_type), data_type, sort.span)?;
                     return Err(Error::new(
                         SqlState::WRONG_OBJECT_TYPE,
                         format!("operator {other} is not a valid ordering operator"),
