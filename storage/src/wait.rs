@@ -127,6 +127,15 @@ pub fn wait(signal: &Arc<Signal>, reason: WaitReason, deadline: Option<Instant>)
     }
 }
 
+/// Runs `work` with waits that park the thread: for a short transaction under a mutex, across which no
+/// statement may be suspended.
+pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    let outer = set_current(None);
+    let result = work();
+    set_current(outer);
+    result
+}
+
 /// Asks this thread's waiter whether the statement should stop (57014).
 pub fn check_interrupt() -> Result<()> {
     // Not under the borrow: the waiter may run other statements, with their waiters, meanwhile.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::catalog::{RelationId, TableDef};
 use parking_lot::{Mutex, RwLock};
-use storage::{Direction, KeyRange, RecordSink, Store, Transaction, TreeId};
+use storage::{Direction, KeyRange, RecordSink, Store, Transaction, TreeId, wait};
 use types::{Error, Result};
 
 use crate::table::layout::TableLayout;
@@ -107,6 +107,11 @@ impl Tables {
 
     /// An OID never given out before, unique in the store.
     pub fn take_oid(&self) -> Result<u32> {
+        // Not suspended while the mutex is held.
+        wait::blocking(|| self.take_oid_blocking())
+    }
+
+    fn take_oid_blocking(&self) -> Result<u32> {
         let mut range = self.oids.lock();
         if range.next == range.end {
             let transaction = self.store.begin(Default::default());

@@ -7,16 +7,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::catalog::{RelationId, SequenceDef};
 use parking_lot::Mutex;
-use storage::{Store, Transaction};
+use storage::{Store, Transaction, TransactionOptions, wait};
 use types::{Error, Result, SqlState};
 
 use crate::table::{put, trees};
 
 /// PostgreSQL's `SEQ_LOG_VALS`.
 const RESERVED: i64 = 32;
+
+/// How long nextval waits for a transaction that is dropping the sequence (55P03).
+const DROP_WAIT: Duration = Duration::from_secs(1);
 
 /// The sequences in use, for one store. Called by the session's `Host`.
 pub struct Sequences {
@@ -104,8 +108,15 @@ impl Sequences {
     }
 
     fn save(&self, id: RelationId, last: i64, called: bool) -> Result<()> {
+        wait::blocking(|| self.save_blocking(id, last, called))
+    }
+
+    fn save_blocking(&self, id: RelationId, last: i64, called: bool) -> Result<()> {
         let key = id.0.to_be_bytes();
-        let transaction = self.store.begin(Default::default());
+        // The states' mutex is held, so this statement must not be suspended here; and whoever drops the
+        // sequence right now may be a statement of this very thread, so it is not waited for long.
+        let timeout = TransactionOptions { lock_timeout: Some(DROP_WAIT), ..TransactionOptions::default() };
+        let transaction = self.store.begin(timeout);
         transaction.start_statement();
         let exists = transaction.get(trees::SEQUENCES, &key, |_| ())?.is_some();
         let mut record = last.to_be_bytes().to_vec();
