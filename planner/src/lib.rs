@@ -7,9 +7,11 @@ pub mod logical_print;
 pub mod physical;
 
 pub mod binder;
+pub mod cache;
 pub mod cost;
 pub mod explain;
 pub mod rewrite;
+pub mod validate;
 
 use types::Result;
 

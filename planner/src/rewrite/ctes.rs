@@ -15,7 +15,13 @@ use super::renumber::renumbered;
 use crate::logical::{Computed, CteId, LogicalPlan};
 
 impl Rewriter<'_> {
-    pub(super) fn inline_ctes(&mut self, plan: &mut LogicalPlan) {
+    pub(super) fn inline_ctes_in(&mut self, plan: LogicalPlan) -> LogicalPlan {
+        let mut plan = plan;
+        self.inline_ctes(&mut plan);
+        plan
+    }
+
+    fn inline_ctes(&mut self, plan: &mut LogicalPlan) {
         for input in plan.inputs_mut() {
             self.inline_ctes(input);
         }

@@ -12,7 +12,13 @@ use super::Rewriter;
 use crate::logical::LogicalPlan;
 
 impl Rewriter<'_> {
-    pub(super) fn fold(&mut self, plan: &mut LogicalPlan) {
+    pub(super) fn folded(&mut self, plan: LogicalPlan) -> LogicalPlan {
+        let mut plan = plan;
+        self.fold(&mut plan);
+        plan
+    }
+
+    fn fold(&mut self, plan: &mut LogicalPlan) {
         plan.each_expr_mut(&mut |expr| {
             let taken = std::mem::replace(expr, Expr::bool(false));
             *expr = expr::walk::rewrite(taken, &mut |part| self.fold_one(part));

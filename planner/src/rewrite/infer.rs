@@ -12,7 +12,13 @@ use super::push_filter::filtered;
 use crate::logical::{JoinKind, LogicalPlan};
 
 /// Adds what follows, on top of each tree of inner joins; `push_filter.rs` takes it down.
-pub(super) fn infer(plan: &mut LogicalPlan, rewriter: &Rewriter<'_>) {
+pub(super) fn inferred(plan: LogicalPlan, rewriter: &Rewriter<'_>) -> LogicalPlan {
+    let mut plan = plan;
+    infer(&mut plan, rewriter);
+    plan
+}
+
+fn infer(plan: &mut LogicalPlan, rewriter: &Rewriter<'_>) {
     if !matches!(plan, LogicalPlan::Join(_) | LogicalPlan::Filter { .. }) {
         for input in plan.inputs_mut() {
             infer(input, rewriter);

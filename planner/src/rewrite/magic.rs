@@ -22,7 +22,13 @@ use crate::logical::{Join, JoinKind, LogicalPlan};
 const SELECTIVE: f64 = 0.1;
 
 impl Rewriter<'_> {
-    pub(super) fn reduce_aggregates(&mut self, plan: &mut LogicalPlan) {
+    pub(super) fn reduced(&mut self, plan: LogicalPlan) -> LogicalPlan {
+        let mut plan = plan;
+        self.reduce_aggregates(&mut plan);
+        plan
+    }
+
+    fn reduce_aggregates(&mut self, plan: &mut LogicalPlan) {
         for input in plan.inputs_mut() {
             self.reduce_aggregates(input);
         }

@@ -19,10 +19,10 @@ pub(crate) mod simplify;
 use std::collections::HashSet;
 
 use expr::SubqueryId;
-use types::Result;
+use types::{Error, Result};
 
 use crate::context::PlanContext;
-use crate::logical::{BoundSubquery, ColumnTable, CteId, LogicalPlan, LogicalStatement};
+use crate::logical::{BoundSubquery, ColumnTable, CteId, LogicalPlan, LogicalStatement, ResultColumn};
 
 /// What rules share: the statement's columns and subqueries, to which they add.
 pub(crate) struct Rewriter<'a> {
@@ -34,41 +34,74 @@ pub(crate) struct Rewriter<'a> {
     used: HashSet<SubqueryId>,
 }
 
-/// The statement, rewritten. Errors are those of constant expressions that cannot be evaluated at all
-/// (`1 / 0` outside of a branch that may not be taken) — they are left for the execution to raise.
+/// The statement, rewritten. What cannot be evaluated while planning (`1 / 0` in a branch that may not be
+/// taken) is left for the execution to raise. XX000 in debug builds when a rule broke the plan.
 pub fn rewrite(statement: LogicalStatement, cx: &PlanContext<'_>) -> Result<LogicalStatement> {
     let LogicalStatement { plan, result, mut columns, subqueries, parameter_types } = statement;
     let next_cte = 1 + subqueries.iter().map(|bound| last_cte(&bound.plan)).fold(last_cte(&plan), u32::max);
     let mut rewriter = Rewriter { cx, columns: &mut columns, subqueries, next_cte, used: HashSet::new() };
     let mut plan = plan;
-    rewriter.inline_ctes(&mut plan);
-    rewriter.each_plan(&mut plan, &mut |rewriter, plan| rewriter.fold(plan));
-    rewriter.each_plan(&mut plan, &mut |_, plan| simplify::simplify(plan));
-    let mut plan = rewriter.decorrelate(plan);
-    rewriter.each_plan(&mut plan, &mut |rewriter, plan| {
-        let taken = plan.take();
-        *plan = rewriter.push_filters(taken);
-        infer::infer(plan, rewriter);
-        let taken = plan.take();
-        *plan = rewriter.push_filters(taken);
-        rewriter.reduce_aggregates(plan);
-        infer::infer(plan, rewriter);
-        let taken = plan.take();
-        *plan = rewriter.push_filters(taken);
-    });
+    for rule in RULES {
+        rewriter.apply(&mut plan, rule);
+        if cfg!(debug_assertions) {
+            rewriter.check(rule.name, &plan, &result)?;
+        }
+    }
     let subqueries = rewriter.subqueries;
     Ok(LogicalStatement { plan, result, columns, subqueries, parameter_types })
 }
 
+struct Rule {
+    name: &'static str,
+    /// Applied to the plans of subqueries too. (Decorrelation takes those as it meets them.)
+    everywhere: bool,
+    apply: fn(&mut Rewriter<'_>, LogicalPlan) -> LogicalPlan,
+}
+
+const fn rule(
+    name: &'static str,
+    everywhere: bool,
+    apply: fn(&mut Rewriter<'_>, LogicalPlan) -> LogicalPlan,
+) -> Rule {
+    Rule { name, everywhere, apply }
+}
+
+/// The order. Filters are pushed again after each rule that finds new ones.
+const RULES: &[Rule] = &[
+    rule("inline_ctes", true, |rewriter, plan| rewriter.inline_ctes_in(plan)),
+    rule("fold", true, |rewriter, plan| rewriter.folded(plan)),
+    rule("simplify", true, |_, plan| simplify::simplified(plan)),
+    rule("decorrelate", false, |rewriter, plan| rewriter.decorrelate(plan)),
+    rule("push_filter", true, |rewriter, plan| rewriter.push_filters(plan)),
+    rule("infer", true, |rewriter, plan| infer::inferred(plan, rewriter)),
+    rule("push_filter", true, |rewriter, plan| rewriter.push_filters(plan)),
+    rule("magic", true, |rewriter, plan| rewriter.reduced(plan)),
+    rule("infer", true, |rewriter, plan| infer::inferred(plan, rewriter)),
+    rule("push_filter", true, |rewriter, plan| rewriter.push_filters(plan)),
+];
+
 impl Rewriter<'_> {
-    /// Applies a rule to the plan and to every subquery's plan.
-    fn each_plan(&mut self, plan: &mut LogicalPlan, rule: &mut dyn FnMut(&mut Self, &mut LogicalPlan)) {
-        rule(self, plan);
-        for position in 0..self.subqueries.len() {
-            let mut bound_plan = self.subqueries[position].plan.take();
-            rule(self, &mut bound_plan);
-            self.subqueries[position].plan = bound_plan;
+    fn apply(&mut self, plan: &mut LogicalPlan, rule: &Rule) {
+        *plan = (rule.apply)(self, plan.take());
+        let mut position = 0;
+        // Rules may add subqueries while they copy plans.
+        while rule.everywhere && position < self.subqueries.len() {
+            let bound_plan = self.subqueries[position].plan.take();
+            self.subqueries[position].plan = (rule.apply)(self, bound_plan);
+            position += 1;
         }
+    }
+
+    fn check(&self, rule: &str, plan: &LogicalPlan, result: &[ResultColumn]) -> Result<()> {
+        let statement = LogicalStatement {
+            plan: plan.clone(),
+            result: result.to_vec(),
+            columns: self.columns.clone(),
+            subqueries: self.subqueries.clone(),
+            parameter_types: Vec::new(),
+        };
+        crate::validate::validate(&statement)
+            .map_err(|error| Error::internal(format!("rewrite rule \"{rule}\" broke the plan: {error}")))
     }
 
     fn data_type(&self, id: expr::ColumnId) -> types::DataType {

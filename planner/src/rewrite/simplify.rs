@@ -11,7 +11,13 @@ use expr::{ColumnId, Expr, Volatility};
 use crate::logical::LogicalPlan;
 
 /// Applies to every Filter and join condition of the plan.
-pub(super) fn simplify(plan: &mut LogicalPlan) {
+pub(super) fn simplified(plan: LogicalPlan) -> LogicalPlan {
+    let mut plan = plan;
+    simplify(&mut plan);
+    plan
+}
+
+fn simplify(plan: &mut LogicalPlan) {
     match plan {
         LogicalPlan::Filter { predicate, .. } => *predicate = conjuncts(std::mem::take(predicate)),
         LogicalPlan::Join(join) => join.on = conjuncts(std::mem::take(&mut join.on)),
