@@ -328,6 +328,8 @@ pub struct FuncArg {
     /// `name => value`.
     pub name: Option<String>,
     pub value: Expr,
+    /// The name, or where the value begins.
+    pub span: Span,
 }
 
 /// A function call; grammar-level functions carry `pg_catalog` and PostgreSQL's internal name.

@@ -444,7 +444,8 @@ fn prefix_operator(name: &str, right: Expr, span: Span) -> Expr {
 }
 
 pub(super) fn positional(value: Expr) -> FuncArg {
-    FuncArg { name: None, value }
+    let span = value.start_span();
+    FuncArg { name: None, value, span }
 }
 
 /// A function that SQL's own syntax stands for.

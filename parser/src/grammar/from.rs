@@ -136,7 +136,8 @@ impl Parser<'_> {
         if !self.is(K::Tablesample) {
             return Ok(relation);
         }
-        let span = self.bump().span();
+        self.bump();
+        let span = self.span();
         let method = self.func_name()?.parts;
         let args = self.parens(Self::expr)?;
         let repeatable = if self.eat(K::Repeatable) {

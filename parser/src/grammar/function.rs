@@ -48,9 +48,10 @@ impl Parser<'_> {
     fn function_argument(&mut self) -> Result<FuncArg> {
         let named = matches!(self.peek_at(1), Tok::EqualGreater | Tok::ColonEqual);
         if named && Self::tok_is_type_function_name(self.peek()) {
+            let span = self.span();
             let name = self.type_function_name()?;
             self.bump();
-            return Ok(FuncArg { name: Some(name), value: self.expr()? });
+            return Ok(FuncArg { name: Some(name), value: self.expr()?, span });
         }
         Ok(positional(self.expr()?))
     }
