@@ -14,10 +14,12 @@ use types::{Error, Result};
 
 use crate::btree::Tree;
 use crate::btree::node::{Node, NodeMut};
+use crate::buffer::Access;
 use crate::engine::Engine;
 use crate::mvcc::write::Write;
 use crate::page::{self, PageId};
 use crate::transaction::{InsertOutcome, WriteOutcome};
+use crate::undo::version::Entry;
 use crate::wal::PageOp;
 
 /// The directory's own tree; its root is the page after the first bitmap.
@@ -152,6 +154,17 @@ impl Engine {
         }
     }
 
+    /// True when the directory has a tombstone for the tree that no version speaks for: its creator took
+    /// the creation back.
+    pub fn creation_was_undone(&self, id: u64) -> Result<bool> {
+        let leaf = self.directory.root().leaf_read(&self.pager, &key_of(id), Access::Normal)?;
+        let node = Node::new(leaf.page());
+        Ok(node.search(&key_of(id)).is_ok_and(|at| {
+            let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
+            node.is_ghost(at) && matches!(entry, Entry::Settled)
+        }))
+    }
+
     /// Frees the pages of a tree whose directory record is a settled tombstone, then that record.
     pub fn finish_drop(&self, id: u64) -> Result<()> {
         let overflow = id | OVERFLOW_BIT;
@@ -184,7 +197,7 @@ impl Engine {
         let mut dropped = Vec::new();
         let mut position = Vec::new();
         loop {
-            let leaf = directory.leaf_read(&self.pager, &position, crate::buffer::Access::Normal)?;
+            let leaf = directory.leaf_read(&self.pager, &position, Access::Normal)?;
             let node = Node::new(leaf.page());
             for i in 0..node.count() {
                 let key = node.key(i);

@@ -469,7 +469,16 @@ impl Transaction {
 
     /// Undoes everything written since `savepoint`, which stays valid. Row locks stay.
     pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
-        self.engine().undo_to(&self.tx, savepoint.last)
+        let engine = self.engine();
+        engine.undo_to(&self.tx, savepoint.last)?;
+        let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
+        for tree in created {
+            if engine.creation_was_undone(tree)? {
+                engine.finish_drop(tree)?;
+                self.inner.lock().created.remove(&tree);
+            }
+        }
+        Ok(())
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.

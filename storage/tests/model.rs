@@ -338,6 +338,13 @@ fn dropped_and_rolled_back_trees_leave_no_page() {
     tx.rollback().unwrap();
     assert_eq!(store.stats().pages_allocated, before);
     let tx = begin(&store);
+    let point = tx.savepoint();
+    let tree = tx.create_tree().unwrap();
+    fill(&tx, tree);
+    tx.rollback_to(point).unwrap();
+    assert_eq!(store.stats().pages_allocated, before);
+    tx.commit().unwrap();
+    let tx = begin(&store);
     let tree = tx.create_tree().unwrap();
     fill(&tx, tree);
     tx.commit().unwrap();

@@ -37,11 +37,21 @@ pub enum Before {
 }
 
 /// One write to a record, and the ones before it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Version {
     pub writer: Writer,
     pub before: Before,
     pub older: Option<Box<Version>>,
+}
+
+impl Drop for Version {
+    /// One after the other: a long chain must not be a deep recursion.
+    fn drop(&mut self) {
+        let mut next = self.older.take();
+        while let Some(mut version) = next {
+            next = version.older.take();
+        }
+    }
 }
 
 /// What a slot's entry is.
@@ -68,7 +78,7 @@ impl<'a> Entry<'a> {
 /// 0: settled; even: 2 + 2 × index into `writers`; odd: 1 + 2 × index into `chains`.
 type Code = u32;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct PageVersions {
     writers: Vec<Writer>,
     slots: Vec<Code>,
@@ -80,7 +90,9 @@ pub struct PageVersions {
 
 impl PageVersions {
     fn intern(&mut self, writer: &Writer) -> Code {
-        let known = self.writers.iter().rposition(|known| known.same(writer));
+        // Only the latest few are looked at: a duplicate costs some bytes until the next sweep.
+        let from = self.writers.len().saturating_sub(4);
+        let known = self.writers[from..].iter().rposition(|known| known.same(writer)).map(|at| from + at);
         let index = known.unwrap_or_else(|| {
             self.writers.push(writer.clone());
             self.writers.len() - 1
@@ -89,16 +101,8 @@ impl PageVersions {
     }
 
     fn add_chain(&mut self, version: Version) -> Code {
-        let index = match self.chains.iter().position(Option::is_none).filter(|_| self.chains.len() > 64) {
-            Some(free) => {
-                self.chains[free] = Some(version);
-                free
-            }
-            None => {
-                self.chains.push(Some(version));
-                self.chains.len() - 1
-            }
-        };
+        self.chains.push(Some(version));
+        let index = self.chains.len() - 1;
         1 + 2 * index as Code
     }
 
@@ -186,7 +190,7 @@ impl PageVersions {
         self.spell_out(count);
         let Some(code) = self.slots.get(slot).copied() else { return };
         self.slots[slot] = if code & 1 == 1 {
-            match self.chains[(code / 2) as usize].take().and_then(|version| version.older) {
+            match self.chains[(code / 2) as usize].take().and_then(|mut version| version.older.take()) {
                 Some(older) => {
                     self.chains[(code / 2) as usize] = Some(*older);
                     code
@@ -276,7 +280,20 @@ impl PageVersions {
         }
         if self.is_empty() {
             *self = PageVersions::default();
+        } else if !self.slots.is_empty() {
+            self.compact();
         }
+    }
+
+    /// Forgets writers and chains that no slot names any more: a page that is never quiet must not grow.
+    fn compact(&mut self) {
+        let chains = self.slots.iter().filter(|code| **code & 1 == 1).count();
+        let inserts = self.slots.iter().filter(|code| **code != 0).count() - chains;
+        if self.chains.len() <= 2 * chains + 8 && self.writers.len() <= 2 * inserts + 8 {
+            return;
+        }
+        let all = self.split_off(0);
+        *self = all;
     }
 
     /// Nothing left to know.
@@ -312,6 +329,26 @@ mod tests {
         one.tx.set_committed(10);
         table.prune(10, |_| ());
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_busy_page_does_not_grow_and_a_long_chain_does_not_recurse() {
+        let mut table = PageVersions::default();
+        let old = writer(1);
+        table.push(0, 2, old, Before::Same);
+        for id in 2..1000 {
+            let busy = writer(id);
+            table.insert(1, 2, &busy);
+            table.push(1, 3, busy.clone(), Before::Same);
+            busy.tx.set_committed(id);
+            table.remove(1, 3);
+            table.prune(id, |_| ());
+        }
+        assert!(table.writers.len() < 20 && table.chains.len() < 20, "{table:?}");
+        for id in 0..300_000 {
+            table.push(0, 2, writer(id), Before::Same);
+        }
+        drop(table);
     }
 
     #[test]

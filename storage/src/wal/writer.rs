@@ -120,10 +120,6 @@ impl Log {
         Lsn(state.start + state.buffer.len() as u64)
     }
 
-    pub fn flushed(&self) -> Lsn {
-        Lsn(self.flushed.load(Ordering::Acquire))
-    }
-
     pub fn flush_count(&self) -> u64 {
         self.flushes.load(Ordering::Relaxed)
     }
