@@ -266,7 +266,7 @@ impl Store {
         for name in checked("list", "the data directory", disk.list())? {
             if name == PAGE_FILE || name == DOUBLE_WRITE_FILE || number_of(&name).is_some() {
                 match disk.open(&name, false) {
-                    Ok(file) => size += checked("stat", &name, file.len())?,
+                    Ok(file) => size += checked("stat", &name, file.size())?,
                     // The log's files come and go.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => return Err(crate::disk::failed("open", &name, &error)),
@@ -427,10 +427,9 @@ fn checkpointer(engine: &Engine, stop: &Stop) {
         if let Err(error) = segments.prepare(segments.number(end.0) + 1) {
             tracing::warn!(%error, "could not prepare the next log file");
         }
-        if end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes {
-            if let Err(error) = engine.checkpoint(false) {
-                tracing::error!(%error, "checkpoint failed");
-            }
+        let due = end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes;
+        if due && let Err(error) = engine.checkpoint(false) {
+            tracing::error!(%error, "checkpoint failed");
         }
     }
 }

@@ -568,14 +568,10 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.inner.get_mut().over {
-            if let Err(error) = self.undo_all() {
-                tracing::error!(%error, transaction = self.tx.id, "rollback failed; it is finished by the next start");
-            }
-        }
-        // After an error of commit or rollback: nobody is to wait for ever.
-        if !self.tx.released.is_set() {
-            self.release_locks();
+        if !self.inner.get_mut().over
+            && let Err(error) = self.undo_all()
+        {
+            tracing::error!(%error, transaction = self.tx.id, "rollback failed; the next start finishes it");
         }
     }
 }

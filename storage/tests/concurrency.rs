@@ -1,5 +1,7 @@
 //! Several transactions at once: what each may see, who waits, who is refused.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -82,7 +84,7 @@ fn a_statement_does_not_see_what_it_writes_itself() {
     impl RecordSink for Copy<'_> {
         fn record(&mut self, key: &[u8], record: &[u8]) -> Result<bool> {
             self.1.push((key.to_vec(), record.to_vec()));
-            Ok(self.1.len() % 10 != 0)
+            Ok(!self.1.len().is_multiple_of(10))
         }
     }
     let mut sink = Copy(&tx, Vec::new());
@@ -300,7 +302,7 @@ fn transfers_keep_the_sum_under_threads_splits_sweeps_and_checkpoints() {
         let (total, count) = sum(&tx);
         assert_eq!((total, count), (ACCOUNTS * 1000, ACCOUNTS));
         looks += 1;
-        if looks % 5 == 0 {
+        if u64::is_multiple_of(looks, 5) {
             store.checkpoint().unwrap();
         }
     }

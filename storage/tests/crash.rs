@@ -3,6 +3,8 @@
 //! A simulated disk loses, tears and reorders what was not synced. Afterwards all acknowledged commits must
 //! be there, nothing unfinished, and every page accounted for.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ fn change(tx: &Transaction, model: &mut Model, rng: &mut Rng) -> Result<()> {
     tx.start_statement();
     let key = rng.below(400).to_be_bytes().to_vec();
     let len = if rng.below(40) == 0 { 9000 } else { 8 + rng.below(300) };
-    let record: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();
+    let record: Vec<u8> = (0..len).map(|_| rng.random() as u8).collect();
     let entry = |record: &[u8], key: &[u8]| [&record[..8], key].concat();
     match model.get(&key).cloned() {
         None => {
@@ -153,11 +155,11 @@ fn rounds(seeds: std::ops::Range<u64>) {
             }
             // Recovery itself is cut a few times.
             for _ in 0..rng.below(4) {
-                disk = disk.crash(rng.next());
+                disk = disk.crash(rng.random());
                 disk.cut_after(rng.below(150));
                 drop(open(&disk));
             }
-            disk = disk.crash(rng.next());
+            disk = disk.crash(rng.random());
             let store = open(&disk).unwrap_or_else(|e| panic!("seed {seed}, round {round}: {e:?}"));
             verify(&store, seed, &mut committed, in_doubt);
         }

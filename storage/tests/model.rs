@@ -1,5 +1,7 @@
 //! The store against a `BTreeMap`: what is read back is what was written, in every order and size.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ struct Collect {
 impl RecordSink for Collect {
     fn record(&mut self, key: &[u8], record: &[u8]) -> Result<bool> {
         self.records.push((key.to_vec(), record.to_vec()));
-        Ok(self.records.len() % self.at_most != 0)
+        Ok(!self.records.len().is_multiple_of(self.at_most))
     }
 }
 
@@ -113,12 +115,10 @@ fn change(tx: &Transaction, tree: TreeId, model: &mut Model, rng: &mut Rng, spac
         0..=5 => {
             let record = random_record(rng);
             let outcome = tx.insert(tree, &key, &record).unwrap();
-            if model.contains_key(&key) {
-                assert_eq!(outcome, InsertOutcome::Duplicate);
-            } else {
-                assert_eq!(outcome, InsertOutcome::Done);
-                model.insert(key, record);
-            }
+            let expected =
+                if model.contains_key(&key) { InsertOutcome::Duplicate } else { InsertOutcome::Done };
+            assert_eq!(outcome, expected);
+            model.entry(key).or_insert(record);
         }
         6..=7 => {
             let record = random_record(rng);

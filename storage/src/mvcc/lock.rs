@@ -27,11 +27,10 @@ type Holders = Vec<(Arc<TxState>, RowLock)>;
 /// True when two transactions cannot hold these at once (PostgreSQL, table 13.3).
 pub fn conflicts(a: RowLock, b: RowLock) -> bool {
     use RowLock::{KeyShare, NoKeyUpdate, Share, Update};
-    match (a.min(b), a.max(b)) {
-        (KeyShare, Update) | (Share, NoKeyUpdate) | (Share, Update) => true,
-        (NoKeyUpdate | Update, _) => true,
-        _ => false,
-    }
+    matches!(
+        (a.min(b), a.max(b)),
+        (KeyShare, Update) | (Share, NoKeyUpdate | Update) | (NoKeyUpdate | Update, _)
+    )
 }
 
 #[derive(Default)]

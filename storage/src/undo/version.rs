@@ -178,10 +178,10 @@ impl PageVersions {
     /// Replaces what the newest write of `slot` found.
     pub fn set_before(&mut self, slot: usize, before: Before) {
         let code = self.code(slot);
-        if code & 1 == 1 {
-            if let Some(version) = &mut self.chains[(code / 2) as usize] {
-                version.before = before;
-            }
+        if code & 1 == 1
+            && let Some(version) = &mut self.chains[(code / 2) as usize]
+        {
+            version.before = before;
         }
     }
 

@@ -80,7 +80,7 @@ impl Segments {
             Err(error) => return Err(crate::disk::failed("open", &name, &error)),
         };
         // A crash while it was made may have kept the header and lost the rest.
-        if checked("stat", &name, file.len())? < HEADER + self.payload {
+        if checked("stat", &name, file.size())? < HEADER + self.payload {
             return Ok(None);
         }
         let mut header = [0u8; HEADER as usize];
@@ -106,7 +106,7 @@ impl Segments {
         let name = file_name(number);
         let file = checked("create", &name, self.disk.open(&name, true))?;
         let size = HEADER + self.payload;
-        let mut at = checked("stat", &name, file.len())?;
+        let mut at = checked("stat", &name, file.size())?;
         if at < size {
             let zeros = vec![0u8; ZEROS];
             while at < size {
