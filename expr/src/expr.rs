@@ -405,7 +405,9 @@ impl Expr {
         crate::walk::visit(self, &mut |expr| {
             most = most.max(match expr {
                 Expr::Call { function, .. } => function.volatility,
-                Expr::IoCast { .. } => Volatility::Stable,
+                Expr::IoCast { arg, data_type, .. } => {
+                    text_volatility(arg.data_type()).max(text_volatility(*data_type))
+                }
                 Expr::Subquery(_) => Volatility::Volatile,
                 _ => Volatility::Immutable,
             });
@@ -456,4 +458,14 @@ impl Expr {
         crate::walk::visit(self, &mut |expr| found |= matches!(expr, Expr::Subquery(_)));
         found
     }
+}
+
+/// Whether a type's text form depends on settings or the catalog.
+fn text_volatility(data_type: DataType) -> Volatility {
+    use types::{Physical, TypeCategory};
+    let stable = matches!(data_type.category(), TypeCategory::DateTime | TypeCategory::Timespan)
+        || data_type.physical == Physical::UInt32
+        || data_type.element().is_some()
+        || types::datatype::builtin(data_type.oid).is_none();
+    if stable { Volatility::Stable } else { Volatility::Immutable }
 }

@@ -478,4 +478,4 @@ macro_rules! files {
     };
 }
 
-files! { numbers strings dates conditions resolution }
+files! { formatting numbers strings dates conditions resolution }

@@ -8,6 +8,7 @@ use types::{Data, DataType, Error, Result, Validity, Value, Vector};
 
 use super::call;
 use crate::context::EvalContext;
+use crate::expr::Expr;
 use crate::function::{Comparison, Operator};
 
 /// Lists up to here are compared item by item, in loops that vectorise.
@@ -73,6 +74,46 @@ pub(super) fn in_list(
         found.iter_mut().for_each(|value| *value = !*value);
     }
     Ok(Vector::flat(Data::Bool(found), validity))
+}
+
+/// `arg [NOT] IN (list)` for a longer list of literals; None for what must go item by item.
+pub(super) fn in_literals(arg: &Vector, list: &[Expr], negated: bool, len: usize) -> Option<Vector> {
+    if list.len() <= SHORT || arg.is_constant() {
+        return None;
+    }
+    let mut has_null = false;
+    let mut values = Vec::with_capacity(list.len());
+    for item in list {
+        match item.as_literal()? {
+            Value::Null => has_null = true,
+            value => values.push(value),
+        }
+    }
+    macro_rules! by_integer {
+        ($stored:expr) => {{
+            let set: HashSet<i64, RandomState> =
+                values.iter().map(|value| value.as_i64()).collect::<Option<_>>()?;
+            $stored.iter().map(|&value| set.contains(&i64::from(value)) != negated).collect::<Vec<bool>>()
+        }};
+    }
+    let found = match arg.data() {
+        Data::Int16(stored) => by_integer!(stored),
+        Data::Int32(stored) => by_integer!(stored),
+        Data::Int64(stored) => by_integer!(stored),
+        Data::Text(stored) => {
+            let set: HashSet<&[u8], RandomState> =
+                values.iter().map(|value| value.as_str().map(str::as_bytes)).collect::<Option<_>>()?;
+            stored.iter().map(|value| set.contains(value) != negated).collect()
+        }
+        _ => return None,
+    };
+    let validity = if !has_null {
+        arg.validity().clone()
+    } else {
+        // Not found among the values, but perhaps it is the NULL.
+        Validity::from_fn(len, |row| arg.is_valid(row) && found[row] != negated)
+    };
+    Some(Vector::flat(Data::Bool(found), validity))
 }
 
 /// Membership by hashing; None for forms that are compared one by one.

@@ -82,12 +82,12 @@ fn eval_with(
         }
         Expr::IsNull { arg, negated } => {
             let vector = child(arg)?;
-            if vector.is_constant() || vector.validity().is_all() && !is_record(arg) {
-                let null = is_null_at(&vector, 0, len);
-                Arc::new(Vector::repeat(Data::Bool(vec![null != *negated]), Validity::all(), len))
-            } else if is_record(arg) {
+            if is_record(arg) {
                 let values = (0..len).map(|row| record_is_null(&vector.value(row), *negated)).collect();
                 Arc::new(Vector::flat(Data::Bool(values), Validity::all()))
+            } else if vector.is_constant() || vector.validity().is_all() {
+                let null = len > 0 && vector.is_null(0);
+                Arc::new(Vector::repeat(Data::Bool(vec![null != *negated]), Validity::all(), len))
             } else {
                 let values = (0..len).map(|row| vector.is_null(row) != *negated).collect();
                 Arc::new(Vector::flat(Data::Bool(values), Validity::all()))
@@ -152,6 +152,11 @@ fn eval_with(
         }
         Expr::InList { arg, list, operator, negated } => {
             let arg_vector = child(arg)?;
+            if operator.comparison == Some(crate::function::Comparison::Equal)
+                && let Some(vector) = member::in_literals(&arg_vector, list, *negated, len)
+            {
+                return Ok(Arc::new(vector));
+            }
             let items = list.iter().map(child).collect::<Result<Vec<Arc<Vector>>>>()?;
             let types = [arg.data_type(), list.first().map_or(arg.data_type(), Expr::data_type)];
             Arc::new(member::in_list(&arg_vector, &items, operator, types, *negated, len, cx)?)
@@ -269,10 +274,6 @@ fn same_shape(like: &Vector, data: Data, validity: Validity) -> Vector {
 fn is_record(expr: &Expr) -> bool {
     expr.data_type().oid == DataType::RECORD.oid
         || expr.data_type().category() == types::TypeCategory::Composite
-}
-
-fn is_null_at(vector: &Vector, row: usize, len: usize) -> bool {
-    len > 0 && vector.is_null(row)
 }
 
 /// ROW IS NULL: all fields are; ROW IS NOT NULL: none is.

@@ -102,8 +102,7 @@ macro_rules! column_of {
 }
 
 column_of! {
-    bools Bool bool, i16s Int16 i16, i32s Int32 i32, i64s Int64 i64, u32s UInt32 u32,
-    f32s Float32 f32, f64s Float64 f64, intervals Interval Interval, uuids Uuid u128,
+    i16s Int16 i16, i32s Int32 i32, i64s Int64 i64, f64s Float64 f64,
 }
 
 /// The strings of a text or bytea vector, and whether row 0 stands for all.

@@ -47,18 +47,6 @@ fn compare<const OP: u8>(args: &Args<'_>) -> Result<Vector> {
     Ok(Vector::flat(Data::Bool(values), both_valid(a, b)))
 }
 
-/// `a op b` for each row; rows where either is NULL hold anything.
-pub(crate) fn compare_any(op: Comparison, a: &Vector, b: &Vector, len: usize) -> Result<Vec<bool>> {
-    match op {
-        Comparison::Equal => compare_vectors::<EQ>(a, b, len),
-        Comparison::NotEqual => compare_vectors::<NE>(a, b, len),
-        Comparison::Less => compare_vectors::<LT>(a, b, len),
-        Comparison::LessEqual => compare_vectors::<LE>(a, b, len),
-        Comparison::Greater => compare_vectors::<GT>(a, b, len),
-        Comparison::GreaterEqual => compare_vectors::<GE>(a, b, len),
-    }
-}
-
 fn compare_vectors<const OP: u8>(a: &Vector, b: &Vector, len: usize) -> Result<Vec<bool>> {
     let (ac, bc) = (a.is_constant(), b.is_constant());
     macro_rules! plain {

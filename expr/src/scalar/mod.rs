@@ -8,6 +8,8 @@ pub(crate) mod bytes;
 pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod datetime;
+pub(crate) mod format_date;
+pub(crate) mod format_number;
 pub(crate) mod math;
 pub(crate) mod pattern;
 pub(crate) mod regex;
@@ -18,7 +20,7 @@ use crate::function::Kernel;
 
 /// Every scalar kernel we have.
 pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
-    let families: [&'static [(&'static str, Kernel)]; 14] = [
+    let families: [&'static [(&'static str, Kernel)]; 16] = [
         compare::OPERATORS,
         compare::MIXED,
         compare::MOMENTS,
@@ -29,6 +31,8 @@ pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
         regex::KERNELS,
         convert::KERNELS,
         datetime::KERNELS,
+        format_date::KERNELS,
+        format_number::KERNELS,
         math::KERNELS,
         pattern::KERNELS,
         string::KERNELS,
