@@ -34,6 +34,8 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         "regexp_matches" | "regexp_matches_no_flags" => crate::scalar::regex::all_matches,
         "regexp_split_to_table" | "regexp_split_to_table_no_flags" => crate::scalar::regex::split_to_table,
         "text_to_table" | "text_to_table_null" => split_text,
+        // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
+        "pg_partition_ancestors" => no_rows,
         _ => return None,
     })
 }
@@ -162,6 +164,10 @@ fn split_text(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
         parts.iter().for_each(|part| builder.push(part));
     }
     Ok(vec![Arc::new(builder.finish())])
+}
+
+fn no_rows(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    Ok(vec![Arc::new(VectorBuilder::new(args.result.physical, 0).finish())])
 }
 
 impl TableFunctionCall {

@@ -291,7 +291,9 @@ impl Binder<'_> {
 
     /// A table that DDL works on. 42P01, 42809.
     pub(super) fn table_to_change(&self, range: &ast::RangeVar, verb: &str) -> Result<Arc<TableDef>> {
-        match self.find_relation(range).map_err(Error::without_span)? {
+        let relation = self.find_relation(range).map_err(Error::without_span)?;
+        self.check_owner(&relation)?;
+        match relation {
             Relation::Table(table) => Ok(table),
             Relation::Virtual(table) => Err(Error::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
@@ -608,6 +610,7 @@ impl Binder<'_> {
             }
             Err(error) => return Err(error.without_span()),
         };
+        self.check_owner(&relation)?;
         let Relation::Sequence(sequence) = relation else {
             return Err(Error::new(
                 SqlState::WRONG_OBJECT_TYPE,
@@ -646,6 +649,7 @@ impl Binder<'_> {
             }
             return Err(Error::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists")));
         }
+        self.check_may_create_schema()?;
         if !create.elements.is_empty() {
             return Err(Error::not_supported("CREATE SCHEMA with its objects in one statement")
                 .with_hint("Create the schema first, then what it holds.")
@@ -659,7 +663,9 @@ impl Binder<'_> {
     fn truncate(&mut self, truncate: &ast::TruncateStmt, notices: &mut Vec<Error>) -> Result<Ddl> {
         let mut tables: Vec<Arc<TableDef>> = Vec::new();
         for range in &truncate.relations {
-            let table = match self.find_relation(range).map_err(Error::without_span)? {
+            let relation = self.find_relation(range).map_err(Error::without_span)?;
+            self.check_access(&relation)?;
+            let table = match relation {
                 Relation::Table(table) => table,
                 other => {
                     return Err(Error::new(
@@ -773,6 +779,7 @@ impl Binder<'_> {
                 ObjectType::Table | ObjectType::View | ObjectType::Index | ObjectType::Sequence,
             ) => {
                 let relation = self.relation_named(name)?;
+                self.check_owner(&relation)?;
                 self.check_kind(&relation, comment.object_type)?;
                 relation_object(&relation)
             }
@@ -1072,23 +1079,6 @@ impl Binder<'_> {
             }
         }
         Ok(Ddl::GrantRole { grant: grant.is_grant, memberships })
-    }
-
-    /// Is `role` a member of `of`, perhaps through others?
-    fn is_member(&self, role: RoleId, of: RoleId) -> bool {
-        let mut pending = vec![role];
-        let mut seen = Vec::new();
-        while let Some(next) = pending.pop() {
-            if next == of {
-                return true;
-            }
-            if seen.contains(&next) {
-                continue;
-            }
-            seen.push(next);
-            pending.extend(self.cx.catalog.role(next).iter().flat_map(|role| role.member_of.iter().copied()));
-        }
-        false
     }
 
     fn create_database(&mut self, create: &ast::CreateDatabaseStmt) -> Result<Ddl> {

@@ -32,6 +32,7 @@ impl Binder<'_> {
             }
             Err(error) => return Err(error.without_span()),
         };
+        self.check_owner(&relation)?;
         // OWNER TO works on every kind of relation.
         if let [ast::AlterTableCmd { kind: Kind::Owner(role), .. }] = alter.commands.as_slice() {
             let owner = self.role(role)?.id;
@@ -666,6 +667,7 @@ impl Binder<'_> {
             }
             Err(error) => return Err(error),
         };
+        self.check_owner(&relation)?;
         match rename.object_type {
             ObjectType::Column => self.rename_column(&relation, rename),
             ObjectType::Constraint => {
@@ -767,6 +769,7 @@ impl Binder<'_> {
         if let Relation::Virtual(table) = &relation {
             return Err(system_catalog(table.name));
         }
+        self.check_owner(&relation)?;
         self.check_kind(&relation, alter.object_type)?;
         let schema = self
             .cx

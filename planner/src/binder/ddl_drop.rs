@@ -108,6 +108,7 @@ impl Binder<'_> {
                             ),
                         ));
                     }
+                    self.check_schema_owner(schema.id)?;
                     Ok(Some(ObjectId::Schema(schema.id)))
                 }
                 None if drop.missing_ok => {
@@ -160,6 +161,7 @@ impl Binder<'_> {
             };
             error.with_hint(format!("Use DROP {word} to remove {article} {}.", word.to_lowercase()))
         })?;
+        self.check_owner(&relation)?;
         if let Relation::Index { table, index } = &relation
             && let Some(constraint) = constraint_of(table, index.id)
         {

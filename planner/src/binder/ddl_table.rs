@@ -201,6 +201,7 @@ impl<'a> Binder<'a> {
             )
             .with_detail("System catalog modifications are currently disallowed."));
         }
+        self.check_may_create(schema)?;
         Ok(schema)
     }
 

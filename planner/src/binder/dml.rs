@@ -92,6 +92,7 @@ impl Binder<'_> {
     /// The table a change is made to. 42P01; 42809 and 0A000 for what is no table.
     pub(super) fn target_table(&mut self, range: &ast::RangeVar, verb: &str) -> Result<Arc<TableDef>> {
         let relation = self.find_relation(range)?;
+        self.check_access(&relation)?;
         self.relations.insert(relation.id());
         match relation {
             Relation::Table(table) => Ok(table),

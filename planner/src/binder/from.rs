@@ -17,6 +17,9 @@ use super::scope::{Clause, Item, ItemColumn, Level, RelationEntry};
 use super::select::Query;
 use crate::logical::{ColumnEntry, Computed, Join, JoinKind, LogicalPlan, Scan};
 
+/// How many entries FROM may have: the plan nests as deep.
+const MAX_ENTRIES: usize = 1000;
+
 /// What one entry of FROM came to.
 pub(super) struct FromPart {
     pub plan: LogicalPlan,
@@ -28,6 +31,10 @@ pub(super) struct FromPart {
 impl Binder<'_> {
     /// Binds a FROM list into the current level; its plan. An empty list is one row without columns.
     pub(super) fn from_clause(&mut self, from: &[TableRef]) -> Result<LogicalPlan> {
+        if from.len() > MAX_ENTRIES {
+            return Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+                .with_hint(format!("FROM has at most {MAX_ENTRIES} entries.")));
+        }
         let mut plan: Option<LogicalPlan> = None;
         for entry in from {
             plan = Some(self.from_entry(plan, entry)?);
@@ -95,6 +102,7 @@ impl Binder<'_> {
             return Ok(part);
         }
         let relation = self.find_relation(range)?;
+        self.check_access(&relation)?;
         self.relations.insert(relation.id());
         match relation {
             Relation::Table(table) => self.table(&table, range, false),
@@ -108,7 +116,8 @@ impl Binder<'_> {
                     alias: alias.clone(),
                     columns: ids.iter().copied().zip(0..).collect(),
                 };
-                let item = self.item(range, Some(table.id), columns)?;
+                let mut item = self.item(range, Some(table.id), columns)?;
+                item.table = Some(table.id);
                 Ok(self.single(plan, item, range.alias.is_some().then(|| table.name.to_string()), None))
             }
             Relation::Index { .. } => Err(Error::new(
@@ -226,6 +235,7 @@ impl Binder<'_> {
         };
         let search = self.cx.catalog.search_schemas(&view.search_path, self.cx.role_name());
         let search = std::mem::replace(&mut self.search, search);
+        let acting = std::mem::replace(&mut self.acting, view.owner);
         let outside = std::mem::take(&mut self.relations);
         let stars = self.stars.take();
         self.views.push(view.id);
@@ -238,6 +248,7 @@ impl Binder<'_> {
         });
         self.views.pop();
         self.search = search;
+        self.acting = acting;
         self.relations = outside;
         self.stars = stars;
         result.map(|(query, _)| query)

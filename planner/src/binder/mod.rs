@@ -16,6 +16,7 @@ mod dml;
 mod expr;
 mod from;
 mod object_name;
+mod rights;
 mod scope;
 mod select;
 mod set_operation;
@@ -30,7 +31,7 @@ pub use type_name::resolve_type;
 use std::collections::BTreeSet;
 
 use ::expr::{Coercer, ColumnId, Expr, SubqueryId};
-use catalog::{IndexDef, RelationId, SchemaId, TableDef};
+use catalog::{IndexDef, RelationId, RoleId, SchemaId, TableDef};
 use parser::Statement;
 use parser::ast::Node;
 use types::{DataType, Error, Result, Span, SqlState};
@@ -122,6 +123,8 @@ struct Binder<'a> {
     levels: Vec<Level>,
     /// Schemas searched for unqualified names: the session's, or a view's own.
     search: Vec<SchemaId>,
+    /// Whose rights count: the session's role, or a view's owner.
+    acting: RoleId,
     next_cte: u32,
     /// Views being expanded, outermost first.
     views: Vec<RelationId>,
@@ -149,6 +152,7 @@ impl<'a> Binder<'a> {
             subquery_names: Vec::new(),
             levels: Vec::new(),
             search: cx.search_schemas(),
+            acting: cx.role,
             next_cte: 0,
             views: Vec::new(),
             relations: BTreeSet::new(),

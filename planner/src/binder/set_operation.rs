@@ -11,9 +11,16 @@ use super::scope::Clause;
 use super::select::{OutputColumn, Query};
 use crate::logical::{Computed, LogicalPlan, SetOp, SetOpKind};
 
+/// How long a chain may be: the plan nests as deep.
+const MAX_ARMS: usize = 1000;
+
 impl Binder<'_> {
     /// A chain of set operations, each applied to what stands left of it.
     pub(super) fn set_operation(&mut self, set: &ast::SetOperation) -> Result<Query> {
+        if set.arms.len() > MAX_ARMS {
+            return Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+                .with_hint(format!("A chain of set operations has at most {MAX_ARMS} links.")));
+        }
         let mut left = self.query(&set.first, false)?.0;
         for arm in &set.arms {
             let right = self.query(&arm.query, false)?.0;

@@ -1,5 +1,7 @@
 //! A catalog that DDL statements build, as the executor would, but with nothing stored.
 
+#![allow(dead_code)] // each test uses a part of it
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -60,8 +62,15 @@ impl Host for CatalogHost<'_> {
     }
     fn value_from_text(&self, text: &str, data_type: DataType) -> Result<Value> {
         let path = self.0.search_schemas(&["public".to_string()], "postgres");
+        if let Ok(oid) = text.parse() {
+            return Ok(Value::UInt32(oid));
+        }
+        let (schema, name) = match text.split_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, text),
+        };
         if data_type.oid == DataType::REGCLASS.oid
-            && let Some(relation) = self.0.find_relation(None, text, &path)?
+            && let Some(relation) = self.0.find_relation(schema, name, &path)?
         {
             return Ok(Value::UInt32(relation.id().0));
         }
