@@ -146,7 +146,8 @@ impl ExecContext {
         if self.statement.environment.cancel.load(Ordering::Relaxed) {
             return Err(Error::canceled());
         }
-        Ok(())
+        // Its time may be up, or it may be somebody else's turn on this thread.
+        storage::wait::check_interrupt()
     }
 
     pub fn reserve(&self) -> Reservation {
