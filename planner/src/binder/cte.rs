@@ -67,6 +67,8 @@ impl Binder<'_> {
             if let Some(cycle) = &cte.cycle {
                 return Err(Error::not_supported("CYCLE clause").at(cycle.span));
             }
+            let later = with.ctes.iter().skip(at + 1).map(|cte| cte.name.clone());
+            self.level().later_ctes = if with.recursive { Vec::new() } else { later.collect() };
             pending.push(self.cte(cte, with.recursive)?);
         }
         Ok(pending)

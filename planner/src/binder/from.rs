@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use catalog::{Relation, TableDef, ViewDef};
-use expr::{ColumnId, Expr, TableFunctionCall};
+use expr::{ColumnId, Expr, TableFunctionCall, WindowCall};
 use parser::ast::{self, Node, TableRef};
 use types::{DataType, Error, Result, Span, SqlState, Value};
 
@@ -15,7 +15,7 @@ use super::call::FromCall;
 use super::cte::CteState;
 use super::scope::{Clause, Item, ItemColumn, Level, RelationEntry};
 use super::select::Query;
-use crate::logical::{ColumnEntry, Computed, Join, JoinKind, LogicalPlan, Scan};
+use crate::logical::{ColumnEntry, Computed, Join, JoinKind, LogicalPlan, Scan, WindowFrame, WindowSpec};
 
 /// How many entries FROM may have: the plan nests as deep.
 const MAX_ENTRIES: usize = 1000;
@@ -101,7 +101,19 @@ impl Binder<'_> {
         {
             return Ok(part);
         }
-        let relation = self.find_relation(range)?;
+        let relation = self.find_relation(range).map_err(|error| {
+            let forward = range.schema.is_none()
+                && self.levels.iter().any(|level| level.later_ctes.contains(&range.name));
+            if !forward {
+                return error;
+            }
+            error
+                .with_detail(format!(
+                    "There is a WITH item named \"{}\", but it cannot be referenced from this part of the query.",
+                    range.name
+                ))
+                .with_hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references.")
+        })?;
         self.check_access(&relation)?;
         self.relations.insert(relation.id());
         match relation {
@@ -281,10 +293,9 @@ impl Binder<'_> {
     }
 
     fn range_function(&mut self, range: &ast::RangeFunction) -> Result<FromPart> {
-        let [function] = range.functions.as_slice() else {
-            return Err(Error::not_supported("ROWS FROM with several functions")
-                .with_hint("Join the functions WITH ORDINALITY.")
-                .at(range.span));
+        let function = match range.functions.as_slice() {
+            [function] if !is_wide_unnest(&function.function) => function,
+            _ => return self.rows_from(range),
         };
         if let Some(column) = range.columns.first().or_else(|| function.columns.first()) {
             return Err(Error::syntax(
@@ -346,6 +357,90 @@ impl Binder<'_> {
                 }
                 _ => {}
             }
+        }
+        let item = aliased(&name, range.alias.as_ref(), columns)?;
+        Ok(self.single(plan, item, None, None))
+    }
+
+    /// ROWS FROM (f(…), g(…)), and unnest of several arrays: sets side by side, the shorter filled up with NULLs.
+    fn rows_from(&mut self, range: &ast::RangeFunction) -> Result<FromPart> {
+        let mut functions: Vec<ast::Expr> = Vec::new();
+        for item in &range.functions {
+            if let Some(column) = item.columns.first().or_else(|| range.columns.first()) {
+                return Err(Error::syntax(
+                    "a column definition list is only allowed for functions returning \"record\"",
+                )
+                .at(column.span));
+            }
+            match &item.function {
+                ast::Expr::FuncCall(call) if is_wide_unnest(&item.function) => {
+                    functions.extend(call.args.iter().map(|arg| {
+                        let mut one = (**call).clone();
+                        one.args = vec![arg.clone()];
+                        ast::Expr::FuncCall(Box::new(one))
+                    }));
+                }
+                other => functions.push(other.clone()),
+            }
+        }
+        let before = std::mem::replace(&mut self.level().lateral_active, true);
+        let calls: Result<Vec<FromCall>> =
+            functions.iter().map(|function| self.from_function(function)).collect();
+        self.level().lateral_active = before;
+        let mut sets = Vec::new();
+        let mut outputs = Vec::new();
+        for call in calls? {
+            let FromCall::Set(call, span) = call else {
+                return Err(Error::not_supported("ROWS FROM with a function that returns one value")
+                    .with_hint("Join it instead.")
+                    .at(range.span));
+            };
+            if call.data_type.oid == DataType::RECORD.oid {
+                return Err(
+                    Error::not_supported(format!("function {} in FROM", call.function.signature())).at(span)
+                );
+            }
+            let output = (call.function.name.to_string(), call.data_type);
+            outputs.push(output.clone());
+            sets.push(TableFunctionCall {
+                function: call.function,
+                args: call.args,
+                columns: vec![output],
+                location: span.into(),
+            });
+        }
+        let name = match (&range.alias, outputs.first()) {
+            (Some(alias), _) => alias.name.clone(),
+            (None, Some((name, _))) => name.clone(),
+            (None, None) => String::new(),
+        };
+        let (mut columns, ids) = self.new_columns(&name, outputs, None);
+        let mut plan = LogicalPlan::ProjectSet {
+            input: Box::new(one_row()),
+            calls: ids.into_iter().zip(sets).collect(),
+        };
+        if range.ordinality {
+            let (item, ids) = self.new_columns(&name, [("ordinality".to_string(), DataType::INT8)], None);
+            columns.extend(item);
+            let number = self.coercer.function("row_number", Vec::new(), false, range.span)?;
+            let call = WindowCall {
+                function: number.function,
+                args: Vec::new(),
+                filter: None,
+                order_by: Vec::new(),
+                distinct: false,
+                data_type: number.data_type,
+                location: range.span.into(),
+            };
+            plan = LogicalPlan::Window {
+                input: Box::new(plan),
+                window: WindowSpec {
+                    partition_by: Vec::new(),
+                    order_by: Vec::new(),
+                    frame: WindowFrame::default(),
+                },
+                calls: ids.into_iter().map(|id| (id, call.clone())).collect(),
+            };
         }
         let item = aliased(&name, range.alias.as_ref(), columns)?;
         Ok(self.single(plan, item, None, None))
@@ -612,6 +707,12 @@ impl Binder<'_> {
         let item = self.item(range, None, columns)?;
         Ok(Some(self.single(plan, item, range.alias.is_some().then_some(name), None)))
     }
+}
+
+/// `unnest(a, b)`: only FROM knows it.
+fn is_wide_unnest(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::FuncCall(call)
+        if call.args.len() > 1 && call.name.last().is_some_and(|name| name == "unnest"))
 }
 
 /// 42P19.

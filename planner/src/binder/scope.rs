@@ -137,6 +137,8 @@ pub(super) struct Level {
     /// Every relation that stands anywhere in FROM, also where joins hide it: for hints.
     pub relations: Vec<RelationEntry>,
     pub ctes: Vec<CteBinding>,
+    /// CTEs of this WITH that are not bound yet: for hints.
+    pub later_ctes: Vec<String>,
     pub clause: Clause,
     /// Items that only LATERAL may see can be seen now.
     pub lateral_active: bool,
@@ -170,6 +172,7 @@ impl Level {
             items: Vec::new(),
             relations: Vec::new(),
             ctes: Vec::new(),
+            later_ctes: Vec::new(),
             clause: Clause::SelectList,
             lateral_active: false,
             barrier: false,
@@ -267,7 +270,7 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<Reference> {
         let Some((level, index)) = self.find_item(schema, relation, span)? else {
-            return Err(self.missing_relation(schema, relation, span));
+            return Err(self.missing_relation(relation, span));
         };
         match self.find_in_item(level, index, column, span)? {
             Some(expr) => Ok(Reference::Column(expr)),
@@ -461,7 +464,7 @@ impl Binder<'_> {
         };
         match self.find_item(schema, name, span)? {
             Some((level, index)) => Ok(self.use_whole_row(level, index, span)),
-            None => Err(self.missing_relation(schema, name, span)),
+            None => Err(self.missing_relation(name, span)),
         }
     }
 
@@ -506,10 +509,10 @@ impl Binder<'_> {
     }
 
     /// 42P01 for `name.column` when nothing in scope is called `name`.
-    fn missing_relation(&self, schema: Option<&str>, name: &str, span: Span) -> Error {
+    fn missing_relation(&self, name: &str, span: Span) -> Error {
         for level in self.levels.iter().rev() {
             for entry in &level.relations {
-                if schema.is_none() && entry.hidden_name.as_deref() == Some(name) {
+                if entry.hidden_name.as_deref() == Some(name) {
                     let visible = level.items.iter().any(|item| {
                         item.name == entry.name
                             && item.relation_visible
@@ -529,7 +532,7 @@ impl Binder<'_> {
                         error.with_hint(unreachable_entry(name))
                     };
                 }
-                if schema.is_none() && entry.name == name {
+                if entry.name == name {
                     return Error::new(
                         SqlState::UNDEFINED_TABLE,
                         format!("invalid reference to FROM-clause entry for table \"{name}\""),

@@ -229,13 +229,13 @@ impl Binder<'_> {
         }
         self.level().in_window = in_window;
         let frame = match &window.frame {
-            Some(frame) => self.frame(frame, &order_by)?,
+            Some(frame) => self.frame(frame, &order_by, window.span)?,
             None => WindowFrame::default(),
         };
         Ok(WindowSpec { partition_by, order_by, frame })
     }
 
-    fn frame(&mut self, frame: &ast::WindowFrame, order_by: &[SortKey]) -> Result<WindowFrame> {
+    fn frame(&mut self, frame: &ast::WindowFrame, order_by: &[SortKey], window: Span) -> Result<WindowFrame> {
         let span = frame.span;
         match (&frame.start, &frame.end) {
             (ast::FrameBound::UnboundedFollowing, _) => {
@@ -257,7 +257,7 @@ impl Binder<'_> {
             _ => {}
         }
         if frame.units == FrameUnits::Groups && order_by.is_empty() {
-            return Err(windowing_error("GROUPS mode requires an ORDER BY clause").at(span));
+            return Err(windowing_error("GROUPS mode requires an ORDER BY clause").at(window));
         }
         let offsets = [&frame.start, &frame.end]
             .iter()
@@ -266,7 +266,7 @@ impl Binder<'_> {
             return Err(windowing_error(
                 "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
             )
-            .at(span));
+            .at(window));
         }
         Ok(WindowFrame {
             units: frame.units,
