@@ -12,7 +12,7 @@ use planner::physical::plan::KeyRange as PlanRange;
 use storage::{KeyRange, RecordSink};
 use types::key::{KeyLayout, successor};
 use types::row::{ColumnTest, Comparison as RowComparison, RowDecoder, RowLayout, RowPredicate};
-use types::{Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder};
+use types::{BATCH_SIZE, Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder};
 
 use crate::context::ExecContext;
 use crate::table::layout::TableLayout;
@@ -61,7 +61,7 @@ impl RowReader {
     pub fn sink<'r>(&'r self, limit: usize, cancel: &'r AtomicBool) -> BatchSink<'r> {
         BatchSink {
             reader: self,
-            builders: self.decoder.builders(limit),
+            builders: self.decoder.builders(limit.min(BATCH_SIZE)),
             keys: Strings::default(),
             limit,
             len: 0,
