@@ -64,17 +64,17 @@ impl<'t> BulkBuilder<'t> {
             if key < last.as_slice() {
                 return Err(Error::internal("records for a bulk load are not sorted"));
             }
+            let cut = separator(last, key).to_vec();
+            // A key that shares less with the others than they do among themselves takes the prefix they
+            // were counted with: what filled one leaf then fills several.
+            while self.lengths.len() > 1 && NODE_HEADER + self.size(&cut).0 > PAGE_SIZE {
+                self.flush_half()?;
+            }
             // All keys of the leaf, this one included, share at least this prefix with its fences.
-            let cut = separator(last, key);
-            let prefix = common_prefix(&self.lower, cut);
-            let size = self.bytes.len() - self.lengths.len() * prefix
-                + self.lengths.len() * SLOT
-                + self.lower.len()
-                + cut.len();
+            let (size, prefix) = self.size(&cut);
             let more = key.len() - prefix.min(key.len()) + record.len() + SLOT;
             // The fence after the next key is unknown; it is no longer than that key and one byte more.
             if NODE_HEADER + size + more + key.len() + 1 > PAGE_SIZE {
-                let cut = cut.to_vec();
                 self.flush(Some(&cut))?;
                 self.lower = cut;
             }
@@ -91,6 +91,13 @@ impl<'t> BulkBuilder<'t> {
         }
         self.total += 1;
         Ok(true)
+    }
+
+    /// The bytes that the leaf takes with `upper` as its upper fence, and the prefix that it saves.
+    fn size(&self, upper: &[u8]) -> (usize, usize) {
+        let prefix = common_prefix(&self.lower, upper);
+        let entries = self.bytes.len() - self.lengths.len() * prefix + self.lengths.len() * SLOT;
+        (entries + self.lower.len() + upper.len(), prefix)
     }
 
     fn flush(&mut self, next: Option<&[u8]>) -> Result<()> {

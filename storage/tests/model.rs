@@ -374,3 +374,30 @@ fn dropped_and_rolled_back_trees_leave_no_page() {
     expect_sound(&store);
     std::mem::forget(tx);
 }
+
+/// Keys share a long prefix, until one comes that does not: the leaf counted on the prefix.
+#[test]
+fn bulk_build_copes_with_prefixes_that_end() {
+    let store = Store::open_on(Arc::new(SimDisk::new()), &options()).unwrap();
+    let tx = begin(&store);
+    let tree = tx.create_tree().unwrap();
+    let mut keys = Vec::new();
+    for group in 0..40u32 {
+        for n in 0..=group * 37 {
+            let mut key = vec![group as u8; 60];
+            key.extend_from_slice(&n.to_be_bytes());
+            keys.push(key);
+        }
+    }
+    let mut builder = tx.bulk_build(tree).unwrap();
+    for key in &keys {
+        assert!(builder.append(key, b"record").unwrap());
+    }
+    assert_eq!(builder.finish().unwrap(), keys.len() as u64);
+    tx.start_statement();
+    let found: Vec<Vec<u8>> =
+        read_all(&tx, tree, KeyRange::all(), Direction::Forward).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(found, keys);
+    tx.commit().unwrap();
+    expect_sound(&store);
+}
