@@ -13,6 +13,7 @@ use catalog::{Catalog, Runtime};
 use expr::{EvalContext, Expr, Host, PlanParameterId};
 use parking_lot::Mutex;
 use planner::physical::plan::{NodeId, NodeStats, PhysicalPlan};
+use planner::{NoStatistics, PlanContext, PlannerSettings};
 use storage::{Store, Transaction};
 use types::{Batch, Error, Result, TextContext, Value, Vector};
 
@@ -183,6 +184,25 @@ impl ExecContext {
         self.random_state.set(cx.random_state.get());
         self.plan_parameters.replace(cx.plan_parameters);
         result
+    }
+
+    /// Calls `f` with the context that stored expressions (defaults, checks, index keys) are bound in.
+    pub(crate) fn with_planning<R>(&self, f: impl FnOnce(&PlanContext<'_>) -> R) -> R {
+        let environment = &self.statement.environment;
+        f(&PlanContext {
+            catalog: &environment.catalog,
+            query_text: "",
+            search_path: &[],
+            role: environment.runtime.current_role(),
+            database: environment.catalog.database(),
+            parameter_types: &[],
+            text: environment.text.clone(),
+            transaction_time: environment.transaction_time,
+            statement_time: environment.statement_time,
+            host: &*environment.host,
+            statistics: &NoStatistics,
+            settings: &PlannerSettings::default(),
+        })
     }
 
     /// The value of `expr` for each row of `batch`. An input column costs a reference count.

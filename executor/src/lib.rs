@@ -58,8 +58,7 @@ impl Rows {
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Batch>> {
         let Some(root) = &mut self.root else { return Ok(None) };
-        self.cx.check_interrupt()?;
-        let result = root.next(&self.cx);
+        let result = self.cx.check_interrupt().and_then(|()| root.next(&self.cx));
         if !matches!(result, Ok(Some(_))) {
             self.root = None;
         }

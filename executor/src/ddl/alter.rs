@@ -14,7 +14,7 @@ use crate::ddl::create::foreign_key;
 use crate::ddl::rebuild::each_batch;
 use crate::dml::foreign_key::ReferencingKeys;
 use crate::table::layout::TableLayout;
-use crate::table::row::{located, plain_keys};
+use crate::table::row::{index_exprs, located};
 
 /// Turns a column into a placeholder: stored rows keep its place.
 pub(crate) fn mark_dropped(table: &mut TableDef, position: usize) {
@@ -152,8 +152,12 @@ impl Work<'_> {
                         let key = key.clone();
                         self.check_foreign_key(&table, name, key)?;
                     }
-                    Some((ConstraintKind::Check { .. }, _)) => {
-                        return Err(Error::not_supported("VALIDATE CONSTRAINT of a CHECK"));
+                    Some((ConstraintKind::Check { .. }, name)) => {
+                        let checks =
+                            self.cx.with_planning(|planning| planner::bind_checks(&table, planning))?;
+                        if let Some(check) = checks.iter().find(|check| check.constraint == *name) {
+                            self.check_predicate(&table, name, &check.predicate)?;
+                        }
                     }
                     _ => {}
                 }
@@ -240,8 +244,7 @@ impl Work<'_> {
             }
         }
         let table = self.table(id)?;
-        let plain = table.indexes.iter().all(|index| plain_keys(index, &table).is_ok());
-        if wanted.primary && table.clustered_by.is_none() && plain {
+        if wanted.primary && table.clustered_by.is_none() {
             let mut new = table.as_ref().clone();
             let index = self.index_def(&table, wanted, table.tree, true)?;
             let index_id = index.id;
@@ -253,8 +256,8 @@ impl Work<'_> {
         }
         let tree = self.new_tree()?;
         let index = Arc::new(self.index_def(&table, wanted, tree, false)?);
-        let keys = plain_keys(&index, &table)?;
-        self.build_index(&table, &index, &keys, None)?;
+        let (keys, predicate) = index_exprs(&index, &table, self.cx)?;
+        self.build_index(&table, &index, &keys, predicate.as_ref())?;
         let index_id = index.id;
         self.edit_table(id, |table| table.indexes.push(index))?;
         Ok(index_id)

@@ -15,7 +15,7 @@ use crate::dml::update::key_at;
 use crate::spill::EntrySorter;
 use crate::table::keys::EncodedKeys;
 use crate::table::layout::{IndexLayout, TableLayout};
-use crate::table::row::{key_text, located, plain_keys};
+use crate::table::row::{index_exprs, key_text, located};
 use crate::table::scan::RowReader;
 
 /// What a build may hold in memory, at least (PostgreSQL's maintenance_work_mem).
@@ -142,7 +142,7 @@ impl Work<'_> {
     /// Writes `old`'s rows anew as `new` wants them, into new trees, with all indexes; drops the old trees.
     /// `new`'s trees are filled in; the caller puts it into the catalog. `change` makes new rows of old.
     ///
-    /// 23505 when rows share a primary key or unique key. 0A000 for an index on an expression or a condition.
+    /// 23505 when rows share a primary key or unique key.
     pub(crate) fn rewrite_table(
         &mut self,
         old: &Arc<TableDef>,
@@ -167,7 +167,8 @@ impl Work<'_> {
         let layout = TableLayout::new(&shared);
         let mut builds = Vec::new();
         for index in new.indexes.iter().filter(|index| !index.is_clustered) {
-            builds.push(IndexBuild::new(new, index, plain_keys(index, new)?, None, cx));
+            let (keys, predicate) = index_exprs(index, new, cx)?;
+            builds.push(IndexBuild::new(new, index, keys, predicate, cx));
         }
         let budget = cx.environment().work_mem_bytes.max(BUILD_MEMORY_BYTES);
         let mut sorter = EntrySorter::new(budget);

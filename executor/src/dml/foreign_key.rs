@@ -383,8 +383,10 @@ fn follow(work: &Referenced, action: ForeignKeyAction, cx: &ExecContext) -> Resu
                             format!("{} out of range", definition.data_type.sql_name()),
                         )
                     })?,
-                ForeignKeyAction::SetDefault if definition.default.is_some() => {
-                    return Err(Error::not_supported("SET DEFAULT of a column that has a default"));
+                ForeignKeyAction::SetDefault => {
+                    let default =
+                        cx.with_planning(|planning| planner::bind_default(table, column, planning))?;
+                    cx.eval_constant(&default)?
                 }
                 _ => Value::Null,
             };
@@ -407,6 +409,11 @@ fn follow(work: &Referenced, action: ForeignKeyAction, cx: &ExecContext) -> Resu
         let new = new.gather(&done);
         let (rows, row_keys) = pick(&rows, &row_keys, &done);
         rewritten.write_entries(&row_keys, &rows, &new, cx)?;
+        if action == ForeignKeyAction::SetDefault {
+            let mut defaults = ReferencingKeys::new(std::slice::from_ref(check), None);
+            defaults.check(&new, cx)?;
+            defaults.finish(cx)?;
+        }
         next.note_update(&rows, &new);
     }
     Ok(next.checks.into_iter().filter(|referenced| !referenced.gone.is_empty()).collect())

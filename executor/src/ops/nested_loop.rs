@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use expr::Expr;
 use planner::physical::plan::{JoinKind, NestedLoop as NestedLoopOp, Node, Op};
 use types::{BATCH_SIZE, Batch, DataType, Error, Result, Value};
 
@@ -117,13 +116,17 @@ impl NestedLoop {
             }
             return Ok((kept, Vec::new()));
         }
-        let result = cx.eval(&Expr::and(op.condition.iter().cloned()), &pairs)?;
+        // The first conjunct is the comparison of IN: three-valued. The others say which rows there are.
+        let (comparison, others) = op.condition.split_at(1);
+        let kept = cx.filter(others, &pairs)?.unwrap_or_else(all);
+        let kept_pairs = if kept.len() == pairs.len() { pairs } else { pairs.gather(&kept) };
+        let result = cx.eval(&comparison[0], &kept_pairs)?;
         let (mut holds, mut unknown) = (Vec::new(), Vec::new());
-        for position in 0..left_rows.len() {
-            match result.value(position) {
-                Value::Bool(true) => holds.push(position as u32),
+        for (row, &position) in kept.iter().enumerate() {
+            match result.value(row) {
+                Value::Bool(true) => holds.push(position),
                 Value::Bool(false) => {}
-                _ => unknown.push(position as u32),
+                _ => unknown.push(position),
             }
         }
         Ok((holds, unknown))

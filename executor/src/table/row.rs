@@ -66,13 +66,13 @@ impl RowWriter {
         Ok(RowWriter { layout, indexes })
     }
 
-    /// For a table that no plan describes (cascades). 0A000 when an index is on an expression or partial.
+    /// For a table that no plan describes (cascades, CREATE TABLE AS).
     pub fn for_table(table: &Arc<TableDef>, cx: &ExecContext) -> Result<RowWriter> {
         let layout = cx.tables().layout(table);
         let mut indexes = Vec::with_capacity(layout.indexes.len());
         for index in &layout.indexes {
-            let keys = plain_keys(&index.index, table)?;
-            indexes.push(IndexWriter::new(index, keys, None, table));
+            let (keys, predicate) = index_exprs(&index.index, table, cx)?;
+            indexes.push(IndexWriter::new(index, keys, predicate, table));
         }
         Ok(RowWriter { layout, indexes })
     }
@@ -379,25 +379,21 @@ fn write_order(keys: &EncodedKeys, sort: bool) -> Vec<u32> {
     }
 }
 
-/// The key expressions of an index on plain columns. 0A000 otherwise.
-pub fn plain_keys(index: &IndexDef, table: &TableDef) -> Result<Vec<Expr>> {
-    let unsupported = || {
-        Error::not_supported(format!(
-            "changing rows of table \"{}\" in passing, which has an index on an expression or with a condition,",
-            table.name
-        ))
-    };
-    if index.predicate.is_some() {
-        return Err(unsupported());
-    }
-    index
+/// The key expressions and the condition of an index, over the table's row.
+pub fn index_exprs(
+    index: &IndexDef,
+    table: &TableDef,
+    cx: &ExecContext,
+) -> Result<(Vec<Expr>, Option<Expr>)> {
+    let plain: Option<Vec<Expr>> = index
         .columns
         .iter()
-        .map(|column| {
-            let position = column.column.ok_or_else(unsupported)?;
-            Ok(Expr::input(position, column.data_type))
-        })
-        .collect()
+        .map(|column| column.column.map(|position| Expr::input(position, column.data_type)))
+        .collect();
+    match (plain, &index.predicate) {
+        (Some(keys), None) => Ok((keys, None)),
+        _ => cx.with_planning(|planning| planner::bind_index(table, index, planning)),
+    }
 }
 
 /// 23505, as PostgreSQL words it.

@@ -12,7 +12,9 @@ use planner::physical::plan::KeyRange as PlanRange;
 use storage::{KeyRange, RecordSink};
 use types::key::{KeyLayout, successor};
 use types::row::{ColumnTest, Comparison as RowComparison, RowDecoder, RowLayout, RowPredicate};
-use types::{BATCH_SIZE, Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder};
+use types::{
+    BATCH_SIZE, Batch, DataType, Error, Result, Strings, TypeCategory, Validity, Value, Vector, VectorBuilder,
+};
 
 use crate::context::ExecContext;
 use crate::table::layout::TableLayout;
