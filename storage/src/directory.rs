@@ -4,11 +4,11 @@
 //! logged, undoable operations as any record. A tombstone there means: the tree's pages are yet to be
 //! freed. That is how a dropped tree, or one whose creator rolled back or died, leaves no page behind.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use rapidhash::RapidHashMap;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
@@ -31,19 +31,22 @@ pub const FIRST_USER: u64 = 100;
 pub const OVERFLOW_BIT: u64 = 1 << 63;
 
 pub struct Directory {
-    trees: RwLock<HashMap<u64, Arc<Tree>>>,
+    trees: RwLock<RapidHashMap<u64, Arc<Tree>>>,
     next: AtomicU64,
     /// Serialises the making of trees on demand.
     making: Mutex<()>,
+    /// Serialises the freeing of trees: a rollback and the sweeper may both find the same one.
+    dropping: Mutex<()>,
 }
 
 impl Directory {
     pub fn new() -> Directory {
         let root = Arc::new(Tree::new(DIRECTORY, DIRECTORY_ROOT));
         Directory {
-            trees: RwLock::new(HashMap::from([(DIRECTORY, root)])),
+            trees: RwLock::new(RapidHashMap::from_iter([(DIRECTORY, root)])),
             next: AtomicU64::new(FIRST_USER),
             making: Mutex::new(()),
+            dropping: Mutex::new(()),
         }
     }
 
@@ -155,8 +158,8 @@ impl Engine {
     }
 
     /// True when the directory has a tombstone for the tree that no version speaks for: its creator took
-    /// the creation back.
-    pub fn creation_was_undone(&self, id: u64) -> Result<bool> {
+    /// the creation back, or its drop is history for everyone.
+    pub fn is_to_be_freed(&self, id: u64) -> Result<bool> {
         let leaf = self.directory.root().leaf_read(&self.pager, &key_of(id), Access::Normal)?;
         let node = Node::new(leaf.page());
         Ok(node.search(&key_of(id)).is_ok_and(|at| {
@@ -165,12 +168,20 @@ impl Engine {
         }))
     }
 
-    /// Frees the pages of a tree whose directory record is a settled tombstone, then that record.
+    /// Frees the pages of a tree whose directory record is a settled tombstone, then that record. Does
+    /// nothing when that has been done already.
     pub fn finish_drop(&self, id: u64) -> Result<()> {
-        let overflow = id | OVERFLOW_BIT;
-        if id != overflow && self.directory.find(overflow).is_some() {
-            self.finish_drop(overflow)?;
+        let _dropping = self.directory.dropping.lock();
+        if !self.is_to_be_freed(id)? {
+            return Ok(());
         }
+        if self.directory.find(id | OVERFLOW_BIT).is_some() {
+            self.free_tree(id | OVERFLOW_BIT)?;
+        }
+        self.free_tree(id)
+    }
+
+    fn free_tree(&self, id: u64) -> Result<()> {
         if let Some(tree) = self.directory.find(id) {
             tree.free_pages(&self.pager)?;
         }

@@ -473,7 +473,7 @@ impl Transaction {
         engine.undo_to(&self.tx, savepoint.last)?;
         let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
         for tree in created {
-            if engine.creation_was_undone(tree)? {
+            if engine.is_to_be_freed(tree)? {
                 engine.finish_drop(tree)?;
                 self.inner.lock().created.remove(&tree);
             }

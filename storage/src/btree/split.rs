@@ -126,7 +126,9 @@ impl Tree {
     fn cut(&self, page: &PageBytes, key: &[u8]) -> Result<Cut> {
         let node = Node::new(page);
         let count = node.count();
-        let mut at = if node.is_leaf() && node.search(key) == Err(count) {
+        let at = if node.is_leaf() && count == 1 && node.search(key) == Err(0) {
+            0
+        } else if node.is_leaf() && node.search(key) == Err(count) {
             count
         } else if !node.is_leaf() && node.child_slot(key) + 1 == count {
             count - 1
@@ -140,10 +142,9 @@ impl Tree {
             }
             at.min(count - 1).max(1)
         };
-        if node.is_leaf() && count == 1 && node.search(key) == Err(0) {
-            at = 0;
-        }
-        loop {
+        // A long new fence may push an entry over: then the cut moves, first to the left.
+        let others = (1..at).rev().chain(at + 1..count);
+        for at in [at].into_iter().chain(others) {
             let separator = if !node.is_leaf() {
                 node.key(at)
             } else if at == count {
@@ -159,12 +160,8 @@ impl Tree {
             if fits {
                 return Ok(Cut { at, separator, left, right });
             }
-            // A long new fence may push the last entries over; at least one must stay on the left.
-            if at <= 1 {
-                return Err(Error::internal(format!("a node of tree {} cannot be split", self.id)));
-            }
-            at -= 1;
         }
+        Err(Error::internal(format!("a node of tree {} cannot be split", self.id)))
     }
 
     fn split<'p>(
