@@ -65,6 +65,38 @@ impl Rows {
         result
     }
 
+    /// `batch` with the columns chosen by `is_text` as the client reads them: those whose text form
+    /// needs the catalog (`regclass` and its kin) become text, the others stay for the wire to print.
+    pub fn printed(&self, batch: Batch, is_text: impl Fn(usize) -> bool) -> Result<Batch> {
+        let fields = self.plan.schema.fields.iter().enumerate();
+        let wanted: Vec<usize> = fields
+            .filter(|(at, field)| expr::cast::needs_host(field.data_type) && is_text(*at))
+            .map(|(at, _)| at)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(batch);
+        }
+        let len = batch.len();
+        let mut columns = batch.into_columns();
+        for at in wanted {
+            let (Some(column), Some(field)) = (columns.get_mut(at), self.plan.schema.fields.get(at)) else {
+                continue;
+            };
+            let mut builder = types::VectorBuilder::new(types::Physical::Text, len);
+            for row in 0..len {
+                let value = match column.value(row) {
+                    types::Value::Null => types::Value::Null,
+                    value => types::Value::text(
+                        self.cx.with_eval(|cx| expr::cast::value_to_text(&value, field.data_type, cx))?,
+                    ),
+                };
+                builder.push(&value);
+            }
+            *column = Arc::new(builder.finish());
+        }
+        Ok(Batch::new(columns, len))
+    }
+
     /// The client's columns; empty when the statement returns none.
     pub fn schema(&self) -> &Schema {
         &self.plan.schema

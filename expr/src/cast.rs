@@ -5,7 +5,7 @@ use types::{Data, DataType, Physical, Result, Strings, Validity, Value, Vector, 
 use crate::context::EvalContext;
 
 /// True for the types whose text form needs the catalog: `regclass` and its kin, enums, composites.
-fn needs_host(data_type: DataType) -> bool {
+pub fn needs_host(data_type: DataType) -> bool {
     const REG: [u32; 7] = [24, 2202, 2203, 2205, 2206, 4089, 4096];
     REG.contains(&data_type.oid) || types::datatype::builtin(data_type.oid).is_none()
 }

@@ -202,6 +202,10 @@ impl Host for SessionHost {
     fn value_to_text(&self, value: &Value, data_type: DataType) -> Result<String> {
         catalog::system::functions::value_to_text(&self.system(), value, data_type)
     }
+
+    fn type_name(&self, data_type: DataType) -> Option<String> {
+        catalog::system::functions::type_name(&self.system(), data_type)
+    }
 }
 
 impl Runtime for SessionHost {
@@ -290,6 +294,12 @@ impl Runtime for SessionHost {
 
     fn current_role(&self) -> RoleId {
         self.role.id
+    }
+
+    fn sequence_last_value(&self, sequence: RelationId) -> Option<i64> {
+        let sequence = self.catalog.sequence(sequence)?;
+        let (last, called) = self.server.tables.sequences().current(sequence).ok()?;
+        called.then_some(last)
     }
 
     fn search_path(&self) -> Vec<SchemaId> {

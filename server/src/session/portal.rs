@@ -220,7 +220,12 @@ impl Session {
             };
             let batch = match rest.take() {
                 Some(batch) => Some(batch),
-                None => rows.next()?,
+                None => match rows.next()? {
+                    Some(batch) => Some(rows.printed(batch, |column| {
+                        portal.formats.get(column).is_none_or(|format| *format == Format::Text)
+                    })?),
+                    None => None,
+                },
             };
             let Some(batch) = batch else {
                 fetched.affected = rows.affected();

@@ -180,6 +180,7 @@ impl Session {
         let formats = expand(formats, schema);
         let cx = self.settings.derived().text.clone();
         while let Some(batch) = rows.next()? {
+            let batch = rows.printed(batch, |column| formats.get(column) == Some(&Format::Text))?;
             client.rows(&batch, schema, &formats, &cx)?;
             *sent += batch.len() as u64;
         }
