@@ -73,12 +73,10 @@ pub(crate) fn through_text(
                 builder.push_null();
                 continue;
             }
-            if from_string {
-                if let Data::Text(strings) = vector.data() {
-                    let text = strings.str(vector.index(row));
-                    builder.push(&value_from_text(text, to, cx)?);
-                    continue;
-                }
+            if from_string && let Data::Text(strings) = vector.data() {
+                let text = strings.str(vector.index(row));
+                builder.push(&value_from_text(text, to, cx)?);
+                continue;
             }
             text.clear();
             write_row(vector, row, from, cx, &mut text)?;

@@ -4,7 +4,6 @@
 //! rewrites them through [`walk`], the executor runs them through [`eval`].
 
 pub mod expr;
-pub mod narrow;
 pub mod print;
 pub mod walk;
 
@@ -30,7 +29,6 @@ pub use expr::{
     BoolTest, CallForm, ColumnId, Expr, Location, PlanParameterId, Subquery, SubqueryId, SubqueryKind,
 };
 pub use function::{Comparison, Function, FunctionKind, Operator, Volatility};
-pub use narrow::narrow_comparison;
 pub use print::{Names, print, quote_identifier, quote_literal};
 pub use registry::{CastContext, registry};
 pub use table::TableFunctionCall;

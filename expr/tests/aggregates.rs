@@ -1,5 +1,7 @@
 //! Aggregates: PostgreSQL's answers, and merged states that agree with one pass.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use expr::{Accumulator, Coercer, EvalContext, Expr};

@@ -1,5 +1,7 @@
 //! Evaluation over columns: what rows reach what, NULLs, narrowing, long IN lists.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use expr::{Coercer, EvalContext, Expr};

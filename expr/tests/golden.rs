@@ -5,6 +5,8 @@
 //! reader below knows just enough SQL to build the expression through the crate's face; every infix
 //! operator stands in parentheses.
 
+#![allow(clippy::unwrap_used)]
+
 use types::{DataType, Error, Result, Span, SqlState, Value};
 
 use expr::{CallForm, Coercer, EvalContext, Expr, Resolution};

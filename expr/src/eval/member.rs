@@ -194,7 +194,7 @@ pub(super) fn any_all(
     }
     let mut values = vec![all; len];
     let mut validity = Validity::all();
-    for row in 0..len {
+    for (row, outcome) in values.iter_mut().enumerate() {
         let Value::Array(elements) = array.value(row) else {
             validity.set_null(row, len);
             continue;
@@ -210,7 +210,7 @@ pub(super) fn any_all(
             call(operator.function, &[one, Arc::new(right.finish())], &types, DataType::BOOL, count, cx)?;
         let outcomes: Vec<Value> = (0..count).map(|index| result.value(index)).collect();
         if outcomes.contains(&Value::Bool(!all)) {
-            values[row] = !all;
+            *outcome = !all;
         } else if outcomes.contains(&Value::Null) {
             validity.set_null(row, len);
         }

@@ -187,7 +187,7 @@ fn sha_constants(count: usize, cube: bool) -> Vec<u64> {
     let mut primes = Vec::new();
     let mut candidate = 2u64;
     while primes.len() < count {
-        if primes.iter().all(|p| candidate % p != 0) {
+        if primes.iter().all(|&p| !candidate.is_multiple_of(p)) {
             primes.push(candidate);
         }
         candidate += 1;
@@ -416,9 +416,9 @@ fn unistr(args: &Args<'_>) -> Result<Vector> {
                 continue;
             }
             let after = &rest[1..];
-            if after.starts_with('\\') {
+            if let Some(after) = after.strip_prefix('\\') {
                 out.push(b'\\');
-                rest = &after[1..];
+                rest = after;
                 continue;
             }
             let (skip, digits) = match after.chars().next() {

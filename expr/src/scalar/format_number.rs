@@ -453,7 +453,7 @@ fn write(mut t: Template, digits: &str, negative: bool) -> Vec<u8> {
     }
     let mut sign_written;
     if t.plus || t.minus {
-        sign_written = !(t.plus && !t.minus);
+        sign_written = !t.plus || t.minus;
     } else {
         if !negative && t.fill {
             t.bracket = false;

@@ -15,7 +15,7 @@ fn host_call(args: &Args<'_>) -> Result<Vector> {
 
 /// The kernel for functions that only the host can answer.
 pub(crate) fn host_kernel(source: &str) -> Option<Kernel> {
-    const PREFIXES: [&str; 16] = [
+    const PREFIXES: [&str; 17] = [
         "pg_get_",
         "has_",
         "pg_advisory_",
@@ -32,6 +32,7 @@ pub(crate) fn host_kernel(source: &str) -> Option<Kernel> {
         "pg_database_",
         "pg_tablespace_",
         "pg_describe",
+        "pg_has_role",
     ];
     const NAMES: [&str; 41] = [
         "pg_table_size",
