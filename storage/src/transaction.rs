@@ -579,7 +579,7 @@ impl Drop for Transaction {
 /// True when everything known of the slot is by one running transaction that made it.
 fn is_insert(entry: Entry<'_>) -> bool {
     match entry {
-        Entry::Settled => false,
+        Entry::Settled | Entry::Deleted(_) | Entry::Logged(..) => false,
         Entry::Inserted(_) => true,
         Entry::Changed(version) => {
             let mut at = version;

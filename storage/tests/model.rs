@@ -401,3 +401,55 @@ fn bulk_build_copes_with_prefixes_that_end() {
     tx.commit().unwrap();
     expect_sound(&store);
 }
+
+#[test]
+fn a_transaction_larger_than_memory_is_seen_around_and_undone() {
+    let store = Store::open_on(Arc::new(SimDisk::new()), &options()).unwrap();
+    let tree = TreeId(5);
+    const N: u64 = 20_000;
+    let record = |i: u64, version: u64| vec![(i * 31 + version * 7) as u8; 2000 + (i + version) as usize % 9];
+    let tx = begin(&store);
+    for i in 0..N {
+        assert_eq!(tx.insert(tree, &i.to_be_bytes(), &record(i, 0)).unwrap(), InsertOutcome::Done);
+    }
+    tx.commit().unwrap();
+    let old = begin(&store);
+    old.start_statement();
+    let expect = |tx: &Transaction, version| {
+        let all = read_all(tx, tree, KeyRange::all(), Direction::Forward);
+        assert_eq!(all.len() as u64, N);
+        assert!(all.iter().enumerate().all(|(i, (_, bytes))| *bytes == record(i as u64, version)));
+    };
+    for commit in [false, true] {
+        let tx = begin(&store);
+        for i in 0..N {
+            assert_eq!(tx.update(tree, &i.to_be_bytes(), &record(i, 1)).unwrap(), WriteOutcome::Done);
+        }
+        tx.start_statement();
+        expect(&tx, 1);
+        expect(&old, 0);
+        if commit {
+            tx.commit().unwrap();
+        } else {
+            tx.rollback().unwrap();
+            expect(&begin(&store), 0);
+        }
+        // Checkpoints recycle the log, but not what an old version still lies in.
+        store.checkpoint().unwrap();
+        store.checkpoint().unwrap();
+        expect(&old, 0);
+    }
+    let tx = begin(&store);
+    for i in 0..N {
+        assert_eq!(tx.delete(tree, &i.to_be_bytes()).unwrap(), WriteOutcome::Done);
+        if i % 3 == 0 {
+            tx.start_statement();
+            assert_eq!(tx.insert(tree, &i.to_be_bytes(), b"new").unwrap(), InsertOutcome::Done);
+        }
+    }
+    expect(&old, 0);
+    tx.rollback().unwrap();
+    expect(&begin(&store), 1);
+    expect(&old, 0);
+    expect_sound(&store);
+}

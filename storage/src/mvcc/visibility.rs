@@ -9,7 +9,7 @@ use super::Snapshot;
 use crate::undo::Before;
 use crate::undo::version::Entry;
 use crate::wal::record::GHOST;
-use crate::wal::{Log, Record, RowChange, RowOp};
+use crate::wal::{Log, Lsn, Record, RowChange, RowOp};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -27,6 +27,13 @@ pub fn sight(entry: Entry<'_>, record: &[u8], flags: u8, snapshot: &Snapshot, lo
     let mut version = match entry {
         Entry::Settled => return Ok(here()),
         Entry::Inserted(writer) => return Ok(if snapshot.sees(writer) { here() } else { Sight::Hidden }),
+        Entry::Deleted(writer) if snapshot.sees(writer) => return Ok(here()),
+        Entry::Deleted(_) => return Ok(Sight::Past(record.to_vec(), flags & !GHOST)),
+        Entry::Logged(writer, _) if snapshot.sees(writer) => return Ok(here()),
+        Entry::Logged(_, lsn) => {
+            let (bytes, flags) = logged(log, lsn, record)?;
+            return Ok(if flags & GHOST == 0 { Sight::Past(bytes, flags) } else { Sight::Hidden });
+        }
         Entry::Changed(version) => version,
     };
     if snapshot.sees(&version.writer) {
@@ -42,14 +49,7 @@ pub fn sight(entry: Entry<'_>, record: &[u8], flags: u8, snapshot: &Snapshot, lo
                 bytes = splice(&bytes, *prefix, *suffix, middle)?;
                 flags = *old;
             }
-            Before::Logged(lsn) => {
-                let body = log.read_record(*lsn)?;
-                let Record::Row { op: RowOp::Replace { change, .. }, .. } = Record::decode(&body)? else {
-                    return Err(Error::corrupted(format!("the log has no old version at {lsn}")));
-                };
-                bytes = splice(&bytes, change.prefix, change.suffix, change.old)?;
-                flags = change.old_flags;
-            }
+            Before::Logged(lsn) => (bytes, flags) = logged(log, *lsn, &bytes)?,
         }
         match &version.older {
             Some(older) if !snapshot.sees(&older.writer) => version = older,
@@ -57,6 +57,15 @@ pub fn sight(entry: Entry<'_>, record: &[u8], flags: u8, snapshot: &Snapshot, lo
         }
     }
     Ok(if flags & GHOST == 0 { Sight::Past(bytes, flags) } else { Sight::Hidden })
+}
+
+/// What the Replace record at `lsn` found, given what it left.
+fn logged(log: &Log, lsn: Lsn, newer: &[u8]) -> Result<(Vec<u8>, u8)> {
+    let body = log.read_record(lsn)?;
+    let Record::Row { op: RowOp::Replace { change, .. }, .. } = Record::decode(&body)? else {
+        return Err(Error::corrupted(format!("the log has no old version at {lsn}")));
+    };
+    Ok((splice(newer, change.prefix, change.suffix, change.old)?, change.old_flags))
 }
 
 fn splice(bytes: &[u8], prefix: u32, suffix: u32, middle: &[u8]) -> Result<Vec<u8>> {

@@ -197,14 +197,18 @@ impl Write<'_> {
         leaf.set_lsn(end);
         let versions = versions_of(self.engine, leaf);
         let bytes_needed = match versions.entry(at) {
+            Entry::Deleted(_) => true,
             Entry::Changed(version) => matches!(version.before, Before::Same),
             _ => false,
         };
         if bytes_needed {
             self.undo_bytes.fetch_add(old.len(), Ordering::Relaxed);
             let middle = old.into_boxed_slice();
-            versions
-                .set_before(at, Before::Delta { prefix: 0, suffix: 0, flags: old_flags & !GHOST, middle });
+            versions.set_before(
+                at,
+                count,
+                Before::Delta { prefix: 0, suffix: 0, flags: old_flags & !GHOST, middle },
+            );
         }
         versions.push(at, count, self.writer(), Before::Absent);
         tree.records.fetch_add(1, Ordering::Relaxed);

@@ -61,6 +61,10 @@ pub enum Entry<'a> {
     Settled,
     /// Inserted, where nothing was before.
     Inserted(&'a Writer),
+    /// Made a tombstone, otherwise settled.
+    Deleted(&'a Writer),
+    /// Replaced, otherwise settled; the log record at this place has what was before.
+    Logged(&'a Writer, Lsn),
     Changed(&'a Version),
 }
 
@@ -69,14 +73,23 @@ impl<'a> Entry<'a> {
     pub fn newest(&self) -> Option<&'a Writer> {
         match self {
             Entry::Settled => None,
-            Entry::Inserted(writer) => Some(writer),
+            Entry::Inserted(writer) | Entry::Deleted(writer) | Entry::Logged(writer, _) => Some(writer),
             Entry::Changed(version) => Some(&version.writer),
         }
     }
 }
 
-/// 0: settled; even: 2 + 2 × index into `writers`; odd: 1 + 2 × index into `chains`.
+/// Zero is settled; otherwise the two low bits say what the rest is an index of. Mass changes by one
+/// transaction need no more than this and, for an update, a place in the log.
 type Code = u32;
+
+/// Into `logged`, plus one.
+const LOGGED: Code = 0;
+/// Into `chains`.
+const CHAIN: Code = 1;
+/// Into `writers`.
+const INSERTED: Code = 2;
+const DELETED: Code = 3;
 
 #[derive(Debug, Default)]
 pub struct PageVersions {
@@ -84,12 +97,14 @@ pub struct PageVersions {
     slots: Vec<Code>,
     default: Code,
     chains: Vec<Option<Version>>,
+    /// Index into `writers`, and the log record.
+    logged: Vec<(u32, Lsn)>,
     /// A tombstone may be waiting for its removal.
     pub has_deletes: bool,
 }
 
 impl PageVersions {
-    fn intern(&mut self, writer: &Writer) -> Code {
+    fn intern(&mut self, writer: &Writer) -> u32 {
         // Only the latest few are looked at: a duplicate costs some bytes until the next sweep.
         let from = self.writers.len().saturating_sub(4);
         let known = self.writers[from..].iter().rposition(|known| known.same(writer)).map(|at| from + at);
@@ -97,13 +112,18 @@ impl PageVersions {
             self.writers.push(writer.clone());
             self.writers.len() - 1
         });
-        2 + 2 * index as Code
+        index as u32
     }
 
     fn add_chain(&mut self, version: Version) -> Code {
         self.chains.push(Some(version));
         let index = self.chains.len() - 1;
-        1 + 2 * index as Code
+        (index as Code) << 2 | CHAIN
+    }
+
+    fn add_logged(&mut self, writer: u32, lsn: Lsn) -> Code {
+        self.logged.push((writer, lsn));
+        (self.logged.len() as Code) << 2 | LOGGED
     }
 
     fn spell_out(&mut self, count: usize) {
@@ -119,13 +139,28 @@ impl PageVersions {
     }
 
     fn decode(&self, code: Code) -> Entry<'_> {
-        match code {
-            0 => Entry::Settled,
-            code if code & 1 == 0 => Entry::Inserted(&self.writers[(code / 2 - 1) as usize]),
-            code => {
-                Entry::Changed(self.chains[(code / 2) as usize].as_ref().expect("codes name live chains"))
+        let index = (code >> 2) as usize;
+        match code & 3 {
+            _ if code == 0 => Entry::Settled,
+            INSERTED => Entry::Inserted(&self.writers[index]),
+            DELETED => Entry::Deleted(&self.writers[index]),
+            CHAIN => Entry::Changed(self.chains[index].as_ref().expect("codes name live chains")),
+            _ => {
+                let (writer, lsn) = self.logged[index - 1];
+                Entry::Logged(&self.writers[writer as usize], lsn)
             }
         }
+    }
+
+    /// The slot's only write as the first link of a chain.
+    fn as_version(&self, code: Code) -> Option<Version> {
+        let (writer, before) = match self.decode(code) {
+            Entry::Settled | Entry::Changed(_) => return None,
+            Entry::Inserted(writer) => (writer, Before::Absent),
+            Entry::Deleted(writer) => (writer, Before::Same),
+            Entry::Logged(writer, lsn) => (writer, Before::Logged(lsn)),
+        };
+        Some(Version { writer: writer.clone(), before, older: None })
     }
 
     #[inline]
@@ -135,12 +170,12 @@ impl PageVersions {
 
     /// When all slots have the same simple entry: that entry.
     pub fn uniform(&self) -> Option<Entry<'_>> {
-        if self.slots.is_empty() && self.default & 1 == 0 { Some(self.decode(self.default)) } else { None }
+        if self.slots.is_empty() { Some(self.decode(self.default)) } else { None }
     }
 
     /// A slot was inserted before `slot` of a page that then had `count` slots.
     pub fn insert(&mut self, slot: usize, count: usize, writer: &Writer) {
-        let code = self.intern(writer);
+        let code = self.intern(writer) << 2 | INSERTED;
         if self.slots.is_empty() {
             if count == 0 {
                 self.default = code;
@@ -158,29 +193,37 @@ impl PageVersions {
     pub fn push(&mut self, slot: usize, count: usize, writer: Writer, before: Before) {
         self.spell_out(count);
         let code = self.slots[slot];
-        let older = match code {
-            0 => None,
-            code if code & 1 == 0 => {
-                let writer = self.writers[(code / 2 - 1) as usize].clone();
-                Some(Box::new(Version { writer, before: Before::Absent, older: None }))
+        self.slots[slot] = match (code, &before) {
+            (0, Before::Absent) => self.intern(&writer) << 2 | INSERTED,
+            (0, Before::Same) => self.intern(&writer) << 2 | DELETED,
+            (0, Before::Logged(lsn)) => {
+                let writer = self.intern(&writer);
+                self.add_logged(writer, *lsn)
             }
-            code => self.chains[(code / 2) as usize].take().map(Box::new),
-        };
-        let version = Version { writer, before, older };
-        self.slots[slot] = if code & 1 == 1 {
-            self.chains[(code / 2) as usize] = Some(version);
-            code
-        } else {
-            self.add_chain(version)
+            (code, _) if code & 3 == CHAIN => {
+                let place = &mut self.chains[(code >> 2) as usize];
+                let older = place.take().map(Box::new);
+                *place = Some(Version { writer, before, older });
+                code
+            }
+            _ => {
+                let older = self.as_version(code).map(Box::new);
+                self.add_chain(Version { writer, before, older })
+            }
         };
     }
 
     /// Replaces what the newest write of `slot` found.
-    pub fn set_before(&mut self, slot: usize, before: Before) {
-        let code = self.code(slot);
-        if code & 1 == 1
-            && let Some(version) = &mut self.chains[(code / 2) as usize]
-        {
+    pub fn set_before(&mut self, slot: usize, count: usize, before: Before) {
+        self.spell_out(count);
+        if let Some(version) = self.as_version(self.slots[slot]) {
+            self.slots[slot] = self.add_chain(version);
+        }
+        let code = self.slots[slot];
+        if code & 3 != CHAIN {
+            return;
+        }
+        if let Some(version) = &mut self.chains[(code >> 2) as usize] {
             version.before = before;
         }
     }
@@ -189,10 +232,11 @@ impl PageVersions {
     pub fn pop(&mut self, slot: usize, count: usize) {
         self.spell_out(count);
         let Some(code) = self.slots.get(slot).copied() else { return };
-        self.slots[slot] = if code & 1 == 1 {
-            match self.chains[(code / 2) as usize].take().and_then(|mut version| version.older.take()) {
+        self.slots[slot] = if code & 3 == CHAIN {
+            let place = &mut self.chains[(code >> 2) as usize];
+            match place.take().and_then(|mut version| version.older.take()) {
                 Some(older) => {
-                    self.chains[(code / 2) as usize] = Some(*older);
+                    *place = Some(*older);
                     code
                 }
                 None => 0,
@@ -211,8 +255,8 @@ impl PageVersions {
             return;
         }
         let code = self.slots.remove(slot);
-        if code & 1 == 1 {
-            self.chains[(code / 2) as usize] = None;
+        if code & 3 == CHAIN {
+            self.chains[(code >> 2) as usize] = None;
         }
     }
 
@@ -220,62 +264,59 @@ impl PageVersions {
     pub fn split_off(&mut self, at: usize) -> PageVersions {
         let mut right = PageVersions { has_deletes: self.has_deletes, ..PageVersions::default() };
         if self.slots.is_empty() {
-            if self.default != 0 {
-                let writer = self.writers[(self.default / 2 - 1) as usize].clone();
-                right.default = right.intern(&writer);
-            }
+            right.default = self.move_code(self.default, &mut right);
             return right;
         }
         for code in self.slots.split_off(at.min(self.slots.len())) {
-            let moved = match code {
-                0 => 0,
-                code if code & 1 == 0 => {
-                    let writer = self.writers[(code / 2 - 1) as usize].clone();
-                    right.intern(&writer)
-                }
-                code => match self.chains[(code / 2) as usize].take() {
-                    Some(version) => right.add_chain(version),
-                    None => 0,
-                },
-            };
+            let moved = self.move_code(code, &mut right);
             right.slots.push(moved);
         }
         right
     }
 
+    fn move_code(&mut self, code: Code, right: &mut PageVersions) -> Code {
+        match self.decode(code) {
+            Entry::Settled => 0,
+            Entry::Inserted(writer) => right.intern(writer) << 2 | INSERTED,
+            Entry::Deleted(writer) => right.intern(writer) << 2 | DELETED,
+            Entry::Logged(writer, lsn) => {
+                let writer = right.intern(writer);
+                right.add_logged(writer, lsn)
+            }
+            Entry::Changed(_) => match self.chains[(code >> 2) as usize].take() {
+                Some(version) => right.add_chain(version),
+                None => 0,
+            },
+        }
+    }
+
     /// Drops what every snapshot from `horizon` on agrees on. Returns the slots whose newest write is
     /// settled by that (a tombstone among them can be removed from the page).
     pub fn prune(&mut self, horizon: u64, mut settled: impl FnMut(usize)) {
-        if self.slots.is_empty() {
-            // Uniform pages have no tombstones to report: an insert is all that happened.
-            if self.default != 0 && self.writers[(self.default / 2 - 1) as usize].tx.committed_by(horizon) {
-                self.default = 0;
-            }
+        let committed = |entry: Entry<'_>| entry.newest().is_none_or(|w| w.tx.committed_by(horizon));
+        // Uniform pages have no tombstones to report: an insert is all that happened.
+        if self.slots.is_empty() && committed(self.decode(self.default)) {
+            self.default = 0;
         }
         for slot in 0..self.slots.len() {
             let code = self.slots[slot];
-            if code == 0 {
+            if committed(self.decode(code)) {
+                if code & 3 == CHAIN {
+                    self.chains[(code >> 2) as usize] = None;
+                }
+                self.slots[slot] = 0;
                 settled(slot);
-            } else if code & 1 == 0 {
-                if self.writers[(code / 2 - 1) as usize].tx.committed_by(horizon) {
-                    self.slots[slot] = 0;
-                    settled(slot);
+                continue;
+            }
+            if code & 3 != CHAIN {
+                continue;
+            }
+            let mut next = self.chains[(code >> 2) as usize].as_mut();
+            while let Some(version) = next {
+                if version.older.as_ref().is_some_and(|older| older.writer.tx.committed_by(horizon)) {
+                    version.older = None;
                 }
-            } else if let Some(version) = &mut self.chains[(code / 2) as usize] {
-                if version.writer.tx.committed_by(horizon) {
-                    self.chains[(code / 2) as usize] = None;
-                    self.slots[slot] = 0;
-                    settled(slot);
-                } else {
-                    let mut at = version;
-                    while let Some(older) = &at.older {
-                        if older.writer.tx.committed_by(horizon) {
-                            at.older = None;
-                            break;
-                        }
-                        at = at.older.as_mut().expect("looked at just now");
-                    }
-                }
+                next = version.older.as_deref_mut();
             }
         }
         if self.is_empty() {
@@ -287,9 +328,11 @@ impl PageVersions {
 
     /// Forgets writers and chains that no slot names any more: a page that is never quiet must not grow.
     fn compact(&mut self) {
-        let chains = self.slots.iter().filter(|code| **code & 1 == 1).count();
-        let inserts = self.slots.iter().filter(|code| **code != 0).count() - chains;
-        if self.chains.len() <= 2 * chains + 8 && self.writers.len() <= 2 * inserts + 8 {
+        let chains = self.slots.iter().filter(|code| **code & 3 == CHAIN).count();
+        let others = self.slots.iter().filter(|code| **code != 0).count() - chains;
+        let few = |len: usize, live: usize| len <= 2 * live + 8;
+        if few(self.chains.len(), chains) && few(self.writers.len(), others) && few(self.logged.len(), others)
+        {
             return;
         }
         let all = self.split_off(0);
