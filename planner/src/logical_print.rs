@@ -441,10 +441,8 @@ impl Validator<'_> {
                 self.same_types(columns, &step.output())?;
                 return Ok(());
             }
-            LogicalPlan::CteRef { id, columns, name, .. } => {
-                if self.ctes.get(id) != Some(&columns.len()) {
-                    return Err(broken(format!("reference to CTE \"{name}\" does not fit its definition")));
-                }
+            LogicalPlan::CteRef { id, columns, name, .. } if self.ctes.get(id) != Some(&columns.len()) => {
+                return Err(broken(format!("reference to CTE \"{name}\" does not fit its definition")));
             }
             LogicalPlan::SetOp(set) => {
                 self.same_types(&set.columns, &set.left.output())?;

@@ -165,14 +165,14 @@ impl Binder<'_> {
     }
 
     /// A function that stands in FROM: a set, or one value. Sets are refused inside its arguments.
-    pub(super) fn from_function(&mut self, call: &ast::Expr) -> Result<FromCall> {
+    pub(super) fn function_in_from(&mut self, call: &ast::Expr) -> Result<FromCall> {
         let before = std::mem::replace(&mut self.level().clause, Clause::FromFunction);
-        let result = self.from_call(call);
+        let result = self.call_in_from(call);
         self.level().clause = before;
         result
     }
 
-    fn from_call(&mut self, expr: &ast::Expr) -> Result<FromCall> {
+    fn call_in_from(&mut self, expr: &ast::Expr) -> Result<FromCall> {
         if let ast::Expr::FuncCall(call) = expr {
             let name = self.function_name(&call.name, call.span)?;
             let sets = expr::registry().functions_named(name).iter().any(|function| function.returns_set);

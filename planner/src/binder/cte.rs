@@ -111,7 +111,7 @@ impl Binder<'_> {
             }
             other => return Err(Error::not_supported(parser::statement::command_tag(other)).at(cte.span)),
         };
-        let (definition, columns, references) = if recursive {
+        let (definition, columns) = if recursive {
             let binding = CteBinding {
                 name: cte.name.clone(),
                 id,
@@ -129,9 +129,8 @@ impl Binder<'_> {
         } else {
             let (query, _) = self.query(select, true)?;
             let columns = named_columns(cte, &query.columns)?;
-            (query.plan, columns, 0)
+            (query.plan, columns)
         };
-        let _ = references;
         self.level().ctes.push(CteBinding {
             name: cte.name.clone(),
             id,
@@ -157,7 +156,7 @@ impl Binder<'_> {
         cte: &ast::CommonTableExpr,
         select: &ast::SelectStmt,
         id: CteId,
-    ) -> Result<(LogicalPlan, Vec<(String, DataType)>, usize)> {
+    ) -> Result<(LogicalPlan, Vec<(String, DataType)>)> {
         let at = self.level().ctes.len() - 1;
         let union = match &select.body {
             SelectBody::SetOp(set) if select.with.is_none() => set
@@ -170,7 +169,7 @@ impl Binder<'_> {
         let Some((first, before, last)) = union else {
             let (query, _) = self.query(select, true)?;
             let columns = named_columns(cte, &query.columns)?;
-            return Ok((query.plan, columns, 0));
+            return Ok((query.plan, columns));
         };
         self.set_cte_state(at, CteState::Base);
         let base = if before.is_empty() {
@@ -203,7 +202,7 @@ impl Binder<'_> {
             self.set_cte_state(at, CteState::NotUnion);
             let (query, _) = self.query(select, true)?;
             let columns = named_columns(cte, &query.columns)?;
-            return Ok((query.plan, columns, 0));
+            return Ok((query.plan, columns));
         }
         let refused = if let Some(sort) = select.order_by.first() {
             Some(("ORDER BY", sort.expr.start_span()))
@@ -237,7 +236,7 @@ impl Binder<'_> {
             all: last.all,
             columns: ids,
         };
-        Ok((plan, columns, self_references))
+        Ok((plan, columns))
     }
 
     /// The recursive term, its columns as the non-recursive term's.

@@ -484,7 +484,7 @@ impl Binder<'_> {
         let default = match &column.default {
             Some(text) if !column.generated => {
                 let parsed = parse_expr(text)?;
-                let text = self.default_text(&parsed, &changed).map_err(|_| {
+                self.default_text(&parsed, &changed).map_err(|_| {
                     Error::new(
                         SqlState::DATATYPE_MISMATCH,
                         format!(
@@ -492,8 +492,7 @@ impl Binder<'_> {
                             data_type.without_modifier()
                         ),
                     )
-                })?;
-                text
+                })?
             }
             _ => column.default.clone(),
         };

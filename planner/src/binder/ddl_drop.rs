@@ -42,10 +42,10 @@ impl Binder<'_> {
         }
         let mut named = Vec::new();
         for object in &drop.objects {
-            if let Some(id) = self.object_to_drop(drop, object, notices)? {
-                if !named.contains(&id) {
-                    named.push(id);
-                }
+            if let Some(id) = self.object_to_drop(drop, object, notices)?
+                && !named.contains(&id)
+            {
+                named.push(id);
             }
         }
         if named.is_empty() {

@@ -468,7 +468,7 @@ impl Binder<'_> {
         }
         let mut plan = part.plan;
         for entry in others {
-            plan = self.from_entry(Some(plan), entry)?;
+            plan = self.add_from_entry(Some(plan), entry)?;
         }
         for item in &mut self.level().items {
             item.lateral_only = false;

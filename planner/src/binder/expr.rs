@@ -136,7 +136,6 @@ impl Binder<'_> {
     }
 
     fn operator(&mut self, operator: &ast::OperatorExpr) -> Result<Expr> {
-        let symbol = self.operator_symbol(&operator.name, operator.span)?;
         if let (Some(ast::Expr::Row(_)), ast::Expr::SubLink(link)) = (&operator.left, &operator.right)
             && link.kind == ast::SubLinkKind::Expr
         {
@@ -151,7 +150,6 @@ impl Binder<'_> {
             spine.push(next);
             leftmost = next.left.as_ref();
         }
-        let _ = symbol;
         let mut value = match leftmost {
             Some(left) => Some(self.expr(left)?),
             None => None,

@@ -30,14 +30,14 @@ pub(super) struct FromPart {
 
 impl Binder<'_> {
     /// Binds a FROM list into the current level; its plan. An empty list is one row without columns.
-    pub(super) fn from_clause(&mut self, from: &[TableRef]) -> Result<LogicalPlan> {
+    pub(super) fn bind_from(&mut self, from: &[TableRef]) -> Result<LogicalPlan> {
         if from.len() > MAX_ENTRIES {
             return Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
                 .with_hint(format!("FROM has at most {MAX_ENTRIES} entries.")));
         }
         let mut plan: Option<LogicalPlan> = None;
         for entry in from {
-            plan = Some(self.from_entry(plan, entry)?);
+            plan = Some(self.add_from_entry(plan, entry)?);
         }
         for item in &mut self.level().items {
             item.lateral_only = false;
@@ -46,7 +46,11 @@ impl Binder<'_> {
     }
 
     /// One more entry, cross joined to those before it.
-    pub(super) fn from_entry(&mut self, left: Option<LogicalPlan>, entry: &TableRef) -> Result<LogicalPlan> {
+    pub(super) fn add_from_entry(
+        &mut self,
+        left: Option<LogicalPlan>,
+        entry: &TableRef,
+    ) -> Result<LogicalPlan> {
         let lateral_start = self.level().lateral.len();
         let mut part = self.table_ref(entry)?;
         check_conflicts(&self.level().items, &part.items)?;
@@ -304,7 +308,7 @@ impl Binder<'_> {
             .at(column.span));
         }
         let lateral = std::mem::replace(&mut self.level().lateral_active, true);
-        let result = self.from_function(&function.function);
+        let result = self.function_in_from(&function.function);
         self.level().lateral_active = lateral;
         let call = result?;
         let function_name = match &function.function {
@@ -385,7 +389,7 @@ impl Binder<'_> {
         }
         let before = std::mem::replace(&mut self.level().lateral_active, true);
         let calls: Result<Vec<FromCall>> =
-            functions.iter().map(|function| self.from_function(function)).collect();
+            functions.iter().map(|function| self.function_in_from(function)).collect();
         self.level().lateral_active = before;
         let mut sets = Vec::new();
         let mut outputs = Vec::new();

@@ -140,13 +140,10 @@ impl Binder<'_> {
             let by_ordinal = key.column.and_then(|at| columns.iter().find(|(ordinal, _)| *ordinal == at));
             keys.push(match (by_ordinal, &key.expression) {
                 (Some((_, expr)), _) => expr.clone(),
-                (None, Some(text)) => {
-                    let bound = self.over_table(table, columns, |binder| {
-                        let bound = binder.stored(text, Clause::IndexExpression)?;
-                        binder.coercer.settle(bound)
-                    })?;
-                    bound
-                }
+                (None, Some(text)) => self.over_table(table, columns, |binder| {
+                    let bound = binder.stored(text, Clause::IndexExpression)?;
+                    binder.coercer.settle(bound)
+                })?,
                 (None, None) => {
                     return Err(Error::internal(format!("index \"{}\" has an empty key", index.name)));
                 }
