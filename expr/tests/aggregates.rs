@@ -149,3 +149,25 @@ fn decimals_of_several_scales_keep_the_largest() {
     let shown: Vec<String> = (0..3).map(|group| text(&result, group, data_type)).collect();
     assert_eq!(shown, ["2.50", "2.50", "7"]);
 }
+
+#[test]
+fn ordered_sets_take_rows_in_order() {
+    let cx = EvalContext::default();
+    let run = |name: &str, types: &[DataType], args: &[&[&str]]| -> String {
+        let columns: Vec<Arc<Vector>> = types.iter().zip(args).map(|(&t, a)| column(t, a)).collect();
+        let (mut ordered, data_type) = accumulator(name, types);
+        ordered.resize(1);
+        ordered.update_all(&columns, args[0].len(), &cx).unwrap();
+        text(&ordered.finish(&cx).unwrap(), 0, data_type)
+    };
+    let (float, half) = (DataType::FLOAT8, &["0.5"; 5][..]);
+    let values: &[&str] = &["1", "2", "4", "10", "NULL"];
+    assert_eq!(run("percentile_cont", &[float, float], &[half, values]), "3");
+    assert_eq!(run("percentile_disc", &[float, DataType::INT4], &[half, values]), "2");
+    assert_eq!(
+        run("percentile_cont", &[DataType::FLOAT8_ARRAY, float], &[&["{0,0.25,1}"; 5], values]),
+        "{1,1.75,10}"
+    );
+    assert_eq!(run("mode", &[DataType::TEXT], &[&["a", "b", "b", "c", "c"]]), "b");
+    assert_eq!(run("percentile_cont", &[float, float], &[half, &["NULL"; 5]]), "NULL");
+}

@@ -8,6 +8,7 @@ mod collect;
 mod count;
 mod logic;
 mod minmax;
+mod ordered;
 mod statistics;
 mod sum;
 
@@ -164,6 +165,7 @@ pub(crate) fn maker(name: &str, args: &[DataType]) -> Option<Maker> {
         "variance" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
             return statistics::variance(name, first?);
         }
+        "percentile_cont" | "percentile_disc" | "mode" => return ordered::maker(name),
         "corr" | "covar_pop" | "covar_samp" | "regr_avgx" | "regr_avgy" | "regr_count" | "regr_intercept"
         | "regr_r2" | "regr_slope" | "regr_sxx" | "regr_sxy" | "regr_syy" => {
             |types| Ok(Box::new(statistics::Regression::new(types.function.name)))
