@@ -74,6 +74,11 @@ impl Server {
         let mut command = Command::new(binary());
         command.arg("serve").arg("--data").arg(self.data());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        // CAIRN_… of the test's own environment are no settings of the server.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAIRN_"))
+        {
+            command.env_remove(name);
+        }
         for setting in &self.settings {
             command.args(["-c", setting]);
         }

@@ -47,6 +47,11 @@ impl LocalServer {
         let output = File::create(&log).map_err(|e| Error(format!("{}: {e}", log.display())))?;
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(&data).args(["--listen", &format!("127.0.0.1:{port}")]);
+        // CAIRN_… of the test's own environment are no settings of the server.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAIRN_"))
+        {
+            command.env_remove(name);
+        }
         for setting in settings {
             command.args(["-c", setting]);
         }
