@@ -490,6 +490,8 @@ struct Reader<'a> {
     ended: bool,
     /// Where a field is put together when it has escapes.
     field: Vec<u8>,
+    /// The beginning of the line that is wrong, for the error.
+    shown: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
@@ -514,6 +516,7 @@ impl<'a> Reader<'a> {
             header_due: layout.header != Header::None,
             ended: false,
             field: Vec::new(),
+            shown: Vec::new(),
         };
         reader.reset();
         reader
@@ -565,7 +568,13 @@ impl<'a> Reader<'a> {
                 self.first_line = self.line + 1;
                 continue;
             }
-            self.one_line(line)?;
+            if let Err(error) = self.one_line(line) {
+                if error.code() != SqlState::BAD_COPY_FILE_FORMAT {
+                    return Err(error);
+                }
+                self.shown = line.iter().take(400).copied().collect();
+                return Err(self.format_error(error.message().to_string()));
+            }
             if self.rows() >= BATCH_SIZE {
                 return Ok((used, true));
             }
@@ -754,8 +763,9 @@ impl<'a> Reader<'a> {
 
     /// 22P04 with the line.
     fn format_error(&self, message: String) -> Error {
+        let shown: String = String::from_utf8_lossy(&self.shown).chars().take(100).collect();
         Error::new(SqlState::BAD_COPY_FILE_FORMAT, message)
-            .with_context(format!("COPY {}, line {}", self.table, self.line))
+            .with_context(format!("COPY {}, line {}: \"{shown}\"", self.table, self.line))
     }
 }
 
@@ -907,7 +917,7 @@ mod tests {
         for (csv, data) in [(false, b"a\tb\nc\n".as_slice()), (true, b"a,b\nc\n")] {
             let error = read(csv, data).unwrap_err();
             assert_eq!(error.message(), "missing data for column \"b\"");
-            assert_eq!(error.fields().context.as_deref(), Some("COPY t, line 2"));
+            assert_eq!(error.fields().context.as_deref(), Some("COPY t, line 2: \"c\""));
         }
         assert_eq!(read(false, b"a\tb\tc\n").unwrap_err().message(), "extra data after last expected column");
         assert_eq!(read(true, b"a,\"b\n").unwrap_err().message(), "unterminated CSV quoted field");

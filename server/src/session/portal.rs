@@ -158,6 +158,10 @@ impl Session {
         }
         let Some(portal) = self.portals.get_mut(name) else { return Err(undefined_portal(name)) };
         match portal.state {
+            // Asked again for a query's rows: there are no more.
+            PortalState::Done if portal.schema.is_some() && statement.statement.is_plannable() => {
+                return Ok(Executed::Complete(Some(statement.statement.command_tag_with(0, 0))));
+            }
             PortalState::Done => {
                 return Err(Error::new(
                     SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,

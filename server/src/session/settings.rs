@@ -534,7 +534,7 @@ pub static SETTINGS: &[Setting] = &[
     )),
     setting(
         "shared_buffers",
-        Integer { min: 2048, max: MAX, unit: Unit::Pages8k },
+        Integer { min: 512, max: MAX, unit: Unit::Pages8k },
         "1GB",
         Postmaster,
         MEMORY,

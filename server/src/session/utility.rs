@@ -139,7 +139,7 @@ impl Session {
         match &set.action {
             SetAction::Value { name, values } => {
                 let value = set_value(name, values)?;
-                self.set_setting(name, Some(&value), set.local, client).map_err(|error| error.at(set.span))
+                self.set_setting(name, Some(&value), set.local, client)
             }
             SetAction::Default { name } | SetAction::Reset { name } => {
                 self.set_setting(name, None, set.local, client)

@@ -5,6 +5,7 @@
 //! extended protocol everything up to Sync is skipped. Output is flushed at Sync, Flush, the end of a
 //! simple query, and whenever the buffer is full.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use types::text::TextContext;
@@ -59,7 +60,7 @@ impl Exchange {
                     break Next::Close;
                 }
             }
-            if self.one_message(&current, link) {
+            if self.one_message_guarded(&current, link) {
                 break Next::Close;
             }
             if self.output.len() > FLUSH_BYTES && link.write(&mut self.output).is_err() {
@@ -70,6 +71,40 @@ impl Exchange {
             return Next::Close;
         }
         next
+    }
+
+    /// A panic is a broken promise of our own: it ends the statement with XX000, not the server.
+    fn one_message_guarded(&mut self, bytes: &[u8], link: &Link) -> bool {
+        let caught = catch_unwind(AssertUnwindSafe(|| self.one_message(bytes, link)));
+        let payload = match caught {
+            Ok(close) => return close,
+            Err(payload) => payload,
+        };
+        let what = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without message");
+        let error = Error::internal(format!("internal error: {what}"))
+            .with_hint("This is a bug in cairn; the server's log has the place. The statement was undone.");
+        let recovered = catch_unwind(AssertUnwindSafe(|| {
+            link.set_timeout(0);
+            self.report(&error, None);
+            let Exchange { session, input, output, .. } = self;
+            session.failed(&mut Responder { input, output, link });
+        }));
+        if recovered.is_err() {
+            return true;
+        }
+        if bytes.first() == Some(&b'Q') {
+            encode::ready_for_query(&mut self.output, self.session.status());
+        } else {
+            self.skipping = bytes.first() != Some(&b'S');
+            if !self.skipping {
+                encode::ready_for_query(&mut self.output, self.session.status());
+            }
+        }
+        false
     }
 
     /// True when the connection must end.
