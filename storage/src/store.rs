@@ -122,6 +122,9 @@ impl Stop {
 }
 
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
+const WRITER_PAUSE: Duration = Duration::from_millis(10);
+/// The page writer goes on at once as long as it finds so many pages to write.
+const WRITER_LEAST: usize = 64;
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// The sweeper rests this many times as long as it works.
 const SWEEP_REST: u32 = 10;
@@ -179,6 +182,7 @@ impl Store {
         let mut threads = self.threads.lock();
         threads.push(spawn("checkpointer", checkpointer)?);
         threads.push(spawn("sweeper", sweeper)?);
+        threads.push(spawn("page writer", page_writer)?);
         Ok(())
     }
 
@@ -430,6 +434,26 @@ fn checkpointer(engine: &Engine, stop: &Stop) {
         let due = end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes;
         if due && let Err(error) = engine.checkpoint(false) {
             tracing::error!(%error, "checkpoint failed");
+        }
+    }
+}
+
+/// Keeps pages that can leave at once ahead of those who need frames.
+fn page_writer(engine: &Engine, stop: &Stop) {
+    while !stop.sleep(WRITER_PAUSE) {
+        if engine.pager.log.check_healthy().is_err() {
+            continue;
+        }
+        // Fewer than this are not worth two syncs yet.
+        let mut worthwhile = true;
+        while worthwhile {
+            worthwhile = match engine.pager.pool.write_ahead() {
+                Ok(written) => written >= WRITER_LEAST && !*stop.stopping.lock(),
+                Err(error) => {
+                    tracing::error!(%error, "writing pages failed");
+                    false
+                }
+            };
         }
     }
 }

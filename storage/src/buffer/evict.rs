@@ -1,6 +1,7 @@
 //! Chooses what leaves memory, and writes changed pages back.
 //!
-//! `vacant` is called by a miss; `write_back_all` and `oldest_change` by checkpoints. The clock gives pages
+//! `vacant` is called by a miss, `write_ahead` by the page writer, `write_back_all` and `oldest_change` by
+//! checkpoints. The clock gives pages
 //! that were used more than once several rounds, and pages that only scans touched none. A page is
 //! written only after the log that describes it is durable, from a copy, without its latch being held.
 
@@ -15,7 +16,7 @@ use crate::page::{self, PageBytes, PageId};
 use crate::wal::Lsn;
 
 /// Changed pages that an eviction writes together.
-const WRITE_TOGETHER: usize = 128;
+const WRITE_TOGETHER: usize = 256;
 
 impl Pool {
     /// A frame that holds no page, under its exclusive latch.
@@ -124,6 +125,29 @@ impl Pool {
             frame.writing_lsn.store(0, Ordering::SeqCst);
         }
         result
+    }
+
+    /// Writes changed pages that the clock is about to reach, so that a miss rarely has to; returns how
+    /// many. Does nothing while there are frames to spare. The caller holds no latch.
+    pub fn write_ahead(&self) -> Result<usize> {
+        if self.made.load(Ordering::Relaxed) < self.frames.len() {
+            return Ok(0);
+        }
+        let hand = self.hand.load(Ordering::Relaxed);
+        let mut changed = Vec::new();
+        for step in 0..self.frames.len() / 4 {
+            let index = (hand + step) % self.frames.len();
+            let Some(frame) = self.frames[index].get() else { continue };
+            let cold = frame.usage.load(Ordering::Relaxed) <= 1;
+            if cold && frame.rec_lsn.load(Ordering::Relaxed) != 0 {
+                changed.push(index);
+                if changed.len() == WRITE_TOGETHER {
+                    break;
+                }
+            }
+        }
+        self.write_back(&changed, false)?;
+        Ok(changed.len())
     }
 
     /// Writes every page that is changed now. The caller holds no latch.
