@@ -11,7 +11,7 @@ use memchr::{memchr, memchr2};
 use parser::ast::{CopySource, CopyStmt, CopyTarget, DefElem, DefValue, RangeVar};
 use planner::CopyFrom;
 use planner::physical::plan::{Op, PhysicalPlan};
-use storage::TableLock;
+use storage::{TableLock, Transaction};
 use types::text::{TextContext, push_text, write_vector_text};
 use types::{BATCH_SIZE, Batch, DataType, Error, Result, Span, SqlState, Vector, VectorBuilder};
 
@@ -399,6 +399,7 @@ struct Load<'a> {
     bound: &'a CopyFrom,
     /// For each table column: where the INSERT's input has it.
     positions: Vec<usize>,
+    transaction: Arc<Transaction>,
     cx: ExecContext,
     copy: CopyIn,
 }
@@ -411,6 +412,7 @@ impl<'a> Load<'a> {
         Ok(Load {
             bound,
             positions: insert.columns.clone(),
+            transaction: Arc::clone(&environment.transaction),
             cx: ExecContext::new(environment.clone()),
             copy: CopyIn::for_plan(plan, environment)?,
         })
@@ -419,11 +421,18 @@ impl<'a> Load<'a> {
     fn push(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         let first_line = reader.first_line;
         let fields = reader.take_batch();
-        let len = fields.len();
-        self.push_fields(&fields).map_err(|error| {
-            let last = first_line + len as u64 - 1;
-            error.with_context(format!("COPY {}, lines {first_line} to {last}", reader.table))
-        })
+        let before = self.transaction.savepoint();
+        let Err(error) = self.push_fields(&fields) else { return Ok(()) };
+        // Everything will be undone anyway; row by row tells which line it was.
+        self.transaction.rollback_to(before)?;
+        self.transaction.start_statement();
+        for row in 0..fields.len() {
+            if let Err(error) = self.push_fields(&fields.slice(row, row + 1)) {
+                let line = first_line + row as u64;
+                return Err(error.with_context(format!("COPY {}, line {line}", reader.table)));
+            }
+        }
+        Err(error.with_context(format!("COPY {}", reader.table)))
     }
 
     fn push_fields(&mut self, fields: &Batch) -> Result<()> {

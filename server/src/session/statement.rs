@@ -149,7 +149,9 @@ impl Session {
             let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
             let mut rows =
                 executor::execute(&plan, self.environment(&planning, Arc::clone(&parameters), false)?)?;
-            if describe && restarts == 0 && !plan.schema.fields.is_empty() {
+            let has_rows =
+                !plan.schema.fields.is_empty() || matches!(statement.statement.node, Node::Select(_));
+            if describe && restarts == 0 && has_rows {
                 client.row_description(&plan.schema, &expand(formats, &plan.schema));
             }
             let mut sent = 0;
