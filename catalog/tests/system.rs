@@ -1,6 +1,8 @@
 //! The system views over a small schema: every row fits its view's columns; the rows of user objects,
 //! and what the catalog functions say of them, are as `testdata/system.txt` has them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 use std::sync::Arc;
 

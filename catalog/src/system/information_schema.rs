@@ -230,7 +230,7 @@ fn shape(data_type: DataType) -> Shape {
             20 | 21 | 23 => Some(0),
             _ => numeric.map(|(_, scale)| scale),
         },
-        datetime_precision: is_time.then(|| match data_type.oid {
+        datetime_precision: is_time.then_some(match data_type.oid {
             1082 => 0,
             1186 if data_type.modifier >= 0 && data_type.modifier & 0xffff != 0xffff => {
                 data_type.modifier & 0xffff

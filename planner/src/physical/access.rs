@@ -486,7 +486,7 @@ fn like_prefix(conjunct: &Expr, id: ColumnId) -> Option<(String, bool)> {
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
         match character {
-            '%' => return (!prefix.is_empty()).then(|| (prefix, characters.as_str().is_empty())),
+            '%' => return (!prefix.is_empty()).then_some((prefix, characters.as_str().is_empty())),
             '_' => return (!prefix.is_empty()).then_some((prefix, false)),
             '\\' => prefix.push(characters.next()?),
             other => prefix.push(other),

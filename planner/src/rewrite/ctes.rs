@@ -43,7 +43,7 @@ impl Rewriter<'_> {
             || *materialized == Some(true)
             || (is_recursive && readers > 1)
             || (readers > 1 && *materialized != Some(false));
-        if stays && !(is_correlated && !writes) {
+        if stays && (writes || !is_correlated) {
             return;
         }
         let definition = definition.take();

@@ -99,14 +99,14 @@ impl Rewriter<'_> {
         let Some(LogicalPlan::Aggregate(aggregate)) = find_aggregate(side) else { return };
         // Done before: the same part is there already.
         let input = aggregate.input.take();
-        aggregate.input = Box::new(LogicalPlan::Join(Join {
+        *aggregate.input = LogicalPlan::Join(Join {
             kind: JoinKind::Inner,
             left: Box::new(input),
             right: Box::new(copy),
             on,
             mark: None,
             dependent: false,
-        }));
+        });
     }
 
     /// The fraction of its table's rows that a plan keeps, as far as filters and semi joins say.
