@@ -38,16 +38,15 @@ impl Pool {
         let mut changed = Vec::new();
         let (mut steps, mut barren_rounds) = (0, 0);
         loop {
-            if steps > self.frames.len() * 5 || changed.len() >= WRITE_TOGETHER {
-                if changed.is_empty() {
+            if steps > self.frames.len() * 5 || changed.len() >= self.write_together() {
+                // What was found changed is written and may leave in the next round.
+                if self.write_back(&std::mem::take(&mut changed), false)? == 0 {
                     barren_rounds += 1;
                     if barren_rounds > 10_000 {
                         return Err(Error::internal("every page of the buffer pool is in use"));
                     }
                     std::thread::sleep(Duration::from_micros(50 * barren_rounds.min(20)));
                 }
-                // What was found changed is written and may leave in the next round.
-                self.write_back(&std::mem::take(&mut changed), false)?;
                 steps = 0;
             }
             let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.frames.len();
@@ -82,8 +81,15 @@ impl Pool {
         }
     }
 
-    /// Writes the changed ones of these frames, without waiting for latches unless `wait`.
-    fn write_back(&self, frames: &[usize], wait: bool) -> Result<()> {
+    /// How many frames may be claimed for writing at once: the others are left to those who need one.
+    fn write_together(&self) -> usize {
+        WRITE_TOGETHER.min(self.frames.len() / 4)
+    }
+
+    /// Writes the changed ones of these frames; returns how many. It waits for a latch only with `wait`, and
+    /// then for a single frame: who holds the latch may be waiting for a frame that is claimed here.
+    fn write_back(&self, frames: &[usize], wait: bool) -> Result<usize> {
+        debug_assert!(!wait || frames.len() == 1);
         let mut copies: Vec<(PageId, Box<PageBytes>)> = Vec::with_capacity(frames.len());
         let mut taken = Vec::with_capacity(frames.len());
         let mut newest = Lsn::ZERO;
@@ -109,7 +115,7 @@ impl Pool {
             taken.push((frame, rec_lsn));
         }
         if copies.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let result = self.log.flush(newest).and_then(|()| self.file.write(&copies));
         match &result {
@@ -124,7 +130,7 @@ impl Pool {
             }
             frame.writing_lsn.store(0, Ordering::SeqCst);
         }
-        result
+        result.map(|()| copies.len())
     }
 
     /// Writes changed pages that the clock is about to reach, so that a miss rarely has to; returns how
@@ -141,13 +147,12 @@ impl Pool {
             let cold = frame.usage.load(Ordering::Relaxed) <= 1;
             if cold && frame.rec_lsn.load(Ordering::Relaxed) != 0 {
                 changed.push(index);
-                if changed.len() == WRITE_TOGETHER {
+                if changed.len() == self.write_together() {
                     break;
                 }
             }
         }
-        self.write_back(&changed, false)?;
-        Ok(changed.len())
+        self.write_back(&changed, false)
     }
 
     /// Writes every page that is changed now. The caller holds no latch.
@@ -162,9 +167,15 @@ impl Pool {
             }
         }
         changed.sort_unstable();
-        let frames: Vec<usize> = changed.into_iter().map(|(_, index)| index).collect();
-        for batch in frames.chunks(WRITE_TOGETHER) {
-            self.write_back(batch, true)?;
+        for batch in changed.chunks(self.write_together()) {
+            let frames: Vec<usize> = batch.iter().map(|(_, index)| *index).collect();
+            self.write_back(&frames, false)?;
+            for (lsn, index) in batch {
+                // Somebody held it: now wait for it, with nothing claimed.
+                if self.frames[*index].get().is_some_and(|f| f.rec_lsn.load(Ordering::SeqCst) == *lsn) {
+                    self.write_back(&[*index], true)?;
+                }
+            }
         }
         Ok(())
     }
