@@ -1,5 +1,7 @@
 //! Rows, index entries and constraints stay in step.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Every join operator against the definition of its kind, over random rows with NULLs.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::sync::Arc;

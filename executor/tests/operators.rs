@@ -1,5 +1,7 @@
 //! Sorts, aggregates, limits, set operations and scans, in memory and spilling.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,8 @@
 //! Debug builds check the logical plan after each rewrite rule, so a rule that breaks one shows here as
 //! an error of class XX. `UPDATE=1 cargo test -p planner` rewrites the file.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fmt::Write;

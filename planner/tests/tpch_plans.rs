@@ -1,6 +1,8 @@
 //! The plans of TPC-H's 22 queries at scale 1, as EXPLAIN prints them: `testdata/tpch_plans.txt`.
 //! `UPDATE=1 cargo test -p planner` rewrites the file.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fmt::Write;

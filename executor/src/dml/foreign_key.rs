@@ -316,9 +316,10 @@ fn object(work: &Referenced, unless_back: bool, cx: &ExecContext) -> Result<()> 
     let layout = cx.tables().layout(&work.check.referencing);
     for (key, _) in &work.gone {
         let (rows, _) = children(&work.check, std::slice::from_ref(key), &layout, cx)?;
-        if !rows.is_empty() && !(unless_back && lock_referenced_key(&work.check, key, cx)?) {
-            return Err(still_referenced(&work.check, key, cx));
+        if rows.is_empty() || (unless_back && lock_referenced_key(&work.check, key, cx)?) {
+            continue;
         }
+        return Err(still_referenced(&work.check, key, cx));
     }
     Ok(())
 }

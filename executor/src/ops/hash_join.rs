@@ -496,9 +496,9 @@ impl HashJoin {
         let first_key = probe.keys.first();
         let probe_nulls = first_key.is_some_and(|key| key.has_nulls());
         if build.len > 0 && (probe_nulls || !build.null_first.is_empty()) {
-            let everything: Vec<u32>;
             let simple = op.keys.len() == 1 && op.residual.is_empty();
-            everything = if probe_nulls && !simple { (0..build.len as u32).collect() } else { Vec::new() };
+            let everything: Vec<u32> =
+                if probe_nulls && !simple { (0..build.len as u32).collect() } else { Vec::new() };
             for row in 0..rows {
                 if matched[row] {
                     continue;

@@ -117,7 +117,7 @@ impl IndexScan {
     }
 
     /// Rows made of index entries alone.
-    fn from_entries(&self, op: &IndexScanOp, entries: &Entries<'_>) -> Result<Batch> {
+    fn entries_batch(&self, op: &IndexScanOp, entries: &Entries<'_>) -> Result<Batch> {
         let mut builders: Vec<_> = op
             .scan
             .columns
@@ -185,7 +185,7 @@ impl Operator for IndexScan {
             let Some(entries) = self.entries(op, &mut running, cx)? else { break None };
             let before = entries.row_keys.len();
             let batch = if op.index_only {
-                self.from_entries(op, &entries)?
+                self.entries_batch(op, &entries)?
             } else {
                 fetch_rows(&self.table, &running.reader, &entries.row_keys, cx)?.0
             };

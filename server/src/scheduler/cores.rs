@@ -85,7 +85,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Job>, mut stopping: watch::Rec
                 None => break,
             },
             Some(_) = running.join_next() => {}
-            () = self::stopped(&mut stopping) => break,
+            () = stopped(&mut stopping) => break,
         }
     }
     while running.join_next().await.is_some() {}
