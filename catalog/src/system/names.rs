@@ -7,6 +7,7 @@ use types::datatype::BUILTIN_TYPES;
 use types::{DataType, Error, Result, SqlState, Value};
 
 use super::SystemContext;
+use super::procedures::type_functions;
 use crate::catalog::{PG_CATALOG, Relation, undefined_schema};
 use crate::object::{RelationId, RoleId, SchemaId};
 
@@ -159,7 +160,14 @@ pub(super) fn read(cx: &SystemContext<'_>, text: &str, data_type: DataType) -> R
         });
     }
     let oid = match data_type.oid {
-        24 => function_named(cx, text)?.oid,
+        24 => match function_named(text) {
+            Ok(function) => function.oid,
+            Err(error) => {
+                let names = split_name(text)?;
+                let name = unqualified(&names);
+                type_functions().iter().find(|function| Some(function.name) == name).ok_or(error)?.oid
+            }
+        },
         2202 => function_with_arguments(cx, text)?.oid,
         2203 => operator_named(text)?,
         2205 => cx.relation_named(text)?.id().0,
@@ -183,9 +191,9 @@ pub(super) fn undefined_role(name: &str) -> Error {
 }
 
 /// A function by a name that only one has. 42883, 42725.
-fn function_named(cx: &SystemContext<'_>, text: &str) -> Result<&'static Function> {
+fn function_named(text: &str) -> Result<&'static Function> {
     let names = split_name(text)?;
-    let overloads = match unqualified(cx, &names) {
+    let overloads = match unqualified(&names) {
         Some(name) => registry().functions_named(name),
         None => &[],
     };
@@ -203,7 +211,7 @@ fn function_named(cx: &SystemContext<'_>, text: &str) -> Result<&'static Functio
 }
 
 /// The name, if its schema is absent or pg_catalog, where every function and type lives.
-fn unqualified<'n>(_cx: &SystemContext<'_>, names: &'n [String]) -> Option<&'n str> {
+fn unqualified(names: &[String]) -> Option<&str> {
     match names {
         [name] => Some(name),
         [schema, name] if schema == "pg_catalog" => Some(name),
@@ -223,7 +231,7 @@ fn function_with_arguments(cx: &SystemContext<'_>, text: &str) -> Result<&'stati
     for argument in split_commas(arguments) {
         types.push(type_named(cx, argument)?);
     }
-    unqualified(cx, &names).and_then(|name| registry().function(name, &types)).ok_or_else(|| {
+    unqualified(&names).and_then(|name| registry().function(name, &types)).ok_or_else(|| {
         Error::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"))
     })
 }
@@ -266,7 +274,7 @@ fn type_named(cx: &SystemContext<'_>, text: &str) -> Result<DataType> {
         Some(found) => found,
         None => {
             let names = split_name(&plain).map_err(|_| undefined())?;
-            match unqualified(cx, &names).and_then(DataType::from_name) {
+            match unqualified(&names).and_then(DataType::from_name) {
                 Some(found) => found,
                 None => {
                     let relation = cx.relation_named(&plain).map_err(|_| undefined())?;
@@ -320,7 +328,10 @@ pub(super) fn print(cx: &SystemContext<'_>, oid: u32, data_type: DataType) -> Re
                 format!("pg_catalog.{}", quote_identifier(function.name))
             }
             Some(function) => quote_identifier(function.name),
-            None => oid.to_string(),
+            None => match type_functions().iter().find(|function| function.oid == oid) {
+                Some(function) => function.name.to_string(),
+                None => oid.to_string(),
+            },
         },
         2202 => match registry().function_by_oid(oid) {
             Some(function) => {

@@ -381,7 +381,9 @@ impl<'a> Coercer<'a> {
         let Some(path) = pathway(from, to, context) else { return Ok(None) };
         Ok(Some(match path {
             Pathway::Relabel => match expr {
-                Expr::Literal { value, location, .. } => Expr::Literal { value, data_type: bare, location },
+                Expr::Literal { value, location, .. } => {
+                    Expr::Literal { value: relabeled(value, bare), data_type: bare, location }
+                }
                 arg => Expr::Relabel { arg: Box::new(arg), data_type: bare, implicit },
             },
             Pathway::Function(function) => {
@@ -696,4 +698,13 @@ fn default_argument(function: &Function, position: usize, span: Span) -> Result<
 /// The type that a function name also names.
 fn cast_target(name: &str) -> Option<DataType> {
     DataType::from_name(name).filter(|t| t.category() != TypeCategory::Pseudo)
+}
+
+/// A value under another type of the same bytes: integer and oid differ in their sign alone.
+fn relabeled(value: Value, to: DataType) -> Value {
+    match (value, to.physical) {
+        (Value::Int32(value), Physical::UInt32) => Value::UInt32(value.cast_unsigned()),
+        (Value::UInt32(value), Physical::Int32) => Value::Int32(value.cast_signed()),
+        (value, _) => value,
+    }
 }

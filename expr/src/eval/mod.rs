@@ -201,7 +201,7 @@ fn eval_with(
         Expr::Relabel { arg, data_type, .. } => {
             let vector = child(arg)?;
             let trims = data_type.oid == DataType::BPCHAR.oid && arg.data_type().oid != DataType::BPCHAR.oid;
-            if trims { Arc::new(trim_blanks(&vector)) } else { vector }
+            if trims { Arc::new(trim_blanks(&vector)) } else { relabeled(vector, *data_type) }
         }
         Expr::IoCast { arg, data_type, .. } => {
             let vector = child(arg)?;
@@ -218,6 +218,24 @@ fn eval_with(
             }
             None => return Err(Error::internal("a subquery was left in an expression")),
         },
+    })
+}
+
+/// A vector under another type of the same bytes: integer and oid differ in their sign alone.
+fn relabeled(vector: Arc<Vector>, to: DataType) -> Arc<Vector> {
+    let data = match (vector.data(), to.physical) {
+        (Data::Int32(values), Physical::UInt32) => {
+            Data::UInt32(values.iter().map(|value| value.cast_unsigned()).collect())
+        }
+        (Data::UInt32(values), Physical::Int32) => {
+            Data::Int32(values.iter().map(|value| value.cast_signed()).collect())
+        }
+        _ => return vector,
+    };
+    Arc::new(if vector.is_constant() {
+        Vector::repeat(data, vector.validity().clone(), vector.len())
+    } else {
+        Vector::flat(data, vector.validity().clone())
     })
 }
 
