@@ -11,7 +11,6 @@ pub mod cache;
 pub mod cost;
 pub mod explain;
 pub mod rewrite;
-pub mod validate;
 
 use types::Result;
 

@@ -402,6 +402,7 @@ pub fn validate(statement: &LogicalStatement) -> Result<()> {
     let mut validator = Validator { statement, ctes: HashMap::new() };
     let mut outside = HashSet::new();
     validator.plan(&statement.plan, &mut outside)?;
+    made_once(&statement.plan, &mut HashSet::new())?;
     let output: HashSet<ColumnId> = statement.plan.output().into_iter().collect();
     for column in &statement.result {
         if !output.contains(&column.column) {
@@ -416,6 +417,17 @@ pub fn validate(statement: &LogicalStatement) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// No column is made in two places.
+fn made_once(plan: &LogicalPlan, made: &mut HashSet<ColumnId>) -> Result<()> {
+    let passed: HashSet<ColumnId> = plan.inputs().iter().flat_map(|input| input.output()).collect();
+    for id in plan.output() {
+        if !passed.contains(&id) && !made.insert(id) {
+            return Err(broken(format!("{} makes column {}, which is made elsewhere too", kind(plan), id.0)));
+        }
+    }
+    plan.inputs().into_iter().try_for_each(|input| made_once(input, made))
 }
 
 struct Validator<'s> {

@@ -100,8 +100,9 @@ impl Rewriter<'_> {
             subqueries: self.subqueries.clone(),
             parameter_types: Vec::new(),
         };
-        crate::validate::validate(&statement)
-            .map_err(|error| Error::internal(format!("rewrite rule \"{rule}\" broke the plan: {error}")))
+        crate::logical_print::validate(&statement).map_err(|error| {
+            Error::internal(format!("rewrite rule \"{rule}\" broke the plan: {}", error.message()))
+        })
     }
 
     fn data_type(&self, id: expr::ColumnId) -> types::DataType {
