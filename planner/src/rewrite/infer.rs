@@ -55,32 +55,24 @@ impl Facts {
                     self.collect(&mut join.right, rewriter);
                 }
                 JoinKind::Semi => {
-                    // Its condition holds for the rows kept, and what holds of the left side may be
-                    // asked of the right.
+                    // Its condition holds for the rows kept.
                     join.on.iter().for_each(|fact| self.add(fact));
                     self.collect(&mut join.left, rewriter);
                     infer(&mut join.right, rewriter);
-                    let known: Vec<ColumnId> = join.right.output();
-                    let (here, rest): (Vec<Expr>, Vec<Expr>) = self
-                        .consequences(rewriter)
-                        .into_iter()
-                        .partition(|new| new.columns().iter().all(|id| known.contains(id)));
-                    drop(rest);
-                    if !here.is_empty() {
-                        let taken = join.right.take();
-                        *join.right = filtered(taken, here);
-                    }
+                    let known = join.right.output();
+                    self.narrow_right(&mut join.right, &join.on, rewriter);
                     // The right side's columns end here.
                     for class in &mut self.classes {
                         class.retain(|id| !known.contains(id));
                     }
                     self.conditions.retain(|(id, _)| !known.contains(id));
                 }
-                JoinKind::Left
-                | JoinKind::Anti
-                | JoinKind::NullAwareAnti
-                | JoinKind::Mark
-                | JoinKind::Single => {
+                JoinKind::Left | JoinKind::Anti | JoinKind::Single => {
+                    self.collect(&mut join.left, rewriter);
+                    infer(&mut join.right, rewriter);
+                    self.narrow_right(&mut join.right, &join.on, rewriter);
+                }
+                JoinKind::NullAwareAnti | JoinKind::Mark => {
                     self.collect(&mut join.left, rewriter);
                     infer(&mut join.right, rewriter);
                 }
@@ -94,6 +86,23 @@ impl Facts {
                     infer(input, rewriter);
                 }
             }
+        }
+    }
+
+    /// What holds of all left rows, or is part of the condition, may be asked of the right rows: others
+    /// meet no left row. (Where NULLs on the right count without a match, as for NOT IN, it may not.)
+    fn narrow_right(&self, right: &mut LogicalPlan, on: &[Expr], rewriter: &Rewriter<'_>) {
+        let mut facts = Facts { classes: self.classes.clone(), conditions: self.conditions.clone() };
+        on.iter().for_each(|fact| facts.add(fact));
+        let known = right.output();
+        let new: Vec<Expr> = facts
+            .consequences(rewriter)
+            .into_iter()
+            .filter(|new| new.columns().iter().all(|id| known.contains(id)))
+            .collect();
+        if !new.is_empty() {
+            let taken = right.take();
+            *right = filtered(taken, new);
         }
     }
 

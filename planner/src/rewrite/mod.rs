@@ -10,6 +10,7 @@ mod fold;
 pub mod free;
 mod infer;
 mod magic;
+mod min_max;
 mod outer_to_inner;
 mod pull_up;
 mod push_filter;
@@ -78,6 +79,7 @@ const RULES: &[Rule] = &[
     rule("magic", true, |rewriter, plan| rewriter.reduced(plan)),
     rule("infer", true, |rewriter, plan| infer::inferred(plan, rewriter)),
     rule("push_filter", true, |rewriter, plan| rewriter.push_filters(plan)),
+    rule("min_max", true, |_, plan| min_max::min_max(plan)),
 ];
 
 impl Rewriter<'_> {
