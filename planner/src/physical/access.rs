@@ -182,7 +182,7 @@ impl Lowering<'_> {
             worth: worth(cost, false),
         };
         for index in &scan.table.indexes {
-            if index.predicate.is_some() {
+            if index.predicate.is_some() && !self.holds_all(scan, index, conjuncts) {
                 continue;
             }
             let narrowed = self.narrow(scan, index, conjuncts);
@@ -240,6 +240,31 @@ impl Lowering<'_> {
             }
         }
         best
+    }
+
+    /// Whether a partial index has every row that passes the filter: each part of its condition is part of
+    /// the filter, or says no more than that a column the filter needs is not NULL.
+    fn holds_all(&self, scan: &Scan, index: &IndexDef, conjuncts: &[Expr]) -> bool {
+        let Ok((_, Some(condition))) = crate::binder::bind_index(&scan.table, index, self.cx) else {
+            return false;
+        };
+        let mut condition = condition;
+        let mut known = true;
+        expr::walk::replace(&mut condition, &mut |part| match part {
+            Expr::Input { position, data_type } => {
+                let column = scan.columns.iter().find(|(_, ordinal)| ordinal == position);
+                known &= column.is_some();
+                column.map(|(id, _)| Expr::column(*id, *data_type))
+            }
+            _ => None,
+        });
+        known
+            && condition.into_conjuncts().iter().all(|part| {
+                conjuncts.contains(part)
+                    || matches!(part, Expr::IsNull { arg, negated: true } if arg.as_column().is_some_and(|id| {
+                        conjuncts.iter().any(|conjunct| crate::rewrite::rejects_nulls(conjunct, &|c| c == id))
+                    }))
+            })
     }
 
     /// The ranges of `index` that hold every row for which `conjuncts` may be true. None when they say

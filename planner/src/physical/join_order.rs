@@ -187,6 +187,22 @@ impl Lowering<'_> {
             block.edges.push(Edge { expr: conjunct.expr, leaves: closed, done: 1.0 });
         }
         block.classes = classes.classes();
+        // Two columns of one leaf in a class are equal without a condition of their own.
+        for class in &block.classes {
+            for pair in class.columns.windows(2) {
+                let (a, b) = (pair[0], pair[1]);
+                let first = class.columns.iter().find(|(_, leaf)| *leaf == b.1).copied().unwrap_or(a);
+                if first == b {
+                    continue;
+                }
+                let typed = |id: ColumnId| Expr::column(id, self.columns.entry(id).data_type);
+                if let Some(equal) = Expr::equality(typed(first.0), typed(b.0))
+                    && !block.leaves[b.1].filter.contains(&equal)
+                {
+                    block.leaves[b.1].filter.push(equal);
+                }
+            }
+        }
         // What the block reads of each leaf.
         let mut needed = block.wanted.clone();
         let mut exprs: Vec<&Expr> = block.edges.iter().map(|edge| &edge.expr).collect();

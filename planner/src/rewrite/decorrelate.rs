@@ -382,8 +382,9 @@ impl Rewriter<'_> {
 
     /// Puts an unnested plan back for a subquery that stays an expression.
     fn keep(&mut self, id: SubqueryId, plan: LogicalPlan) {
+        let outer = free_columns(&plan, &self.subqueries);
         if let Some(bound) = self.subqueries.iter_mut().find(|bound| bound.id == id) {
-            bound.outer = Vec::new();
+            bound.outer = outer;
             bound.plan = plan;
         }
     }

@@ -17,6 +17,8 @@ mod push_filter;
 pub mod renumber;
 pub(crate) mod simplify;
 
+pub(crate) use outer_to_inner::rejects_nulls;
+
 use std::collections::HashSet;
 
 use expr::SubqueryId;

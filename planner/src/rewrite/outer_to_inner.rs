@@ -8,7 +8,7 @@
 use expr::{BoolTest, ColumnId, Expr};
 
 /// Whether `predicate` cannot be true where all of `columns` are NULL.
-pub(super) fn rejects_nulls(predicate: &Expr, columns: &dyn Fn(ColumnId) -> bool) -> bool {
+pub(crate) fn rejects_nulls(predicate: &Expr, columns: &dyn Fn(ColumnId) -> bool) -> bool {
     match predicate {
         Expr::And(parts) => parts.iter().any(|part| rejects_nulls(part, columns)),
         Expr::Or(parts) => parts.iter().all(|part| rejects_nulls(part, columns)),
