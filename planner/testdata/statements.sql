@@ -78,7 +78,3 @@ select max(o_orderkey) from orders
 select o_orderdate, sum(o_totalprice) over (order by o_orderdate rows between 1 preceding and current row) from orders
 select o_orderkey from orders offset 5
 select unnest(array[1, 2, 3]), n_name from nation
-select c_custkey from customer c left join supplier s on c.c_nationkey = s.s_suppkey where s.s_nationkey = c.c_nationkey
-select min(o_custkey), 1 from orders where o_custkey > 100
-select p_name from part where p_partkey = (select max(ps_partkey) from partsupp)
-select o_orderkey from orders where o_orderdate < timestamp '1995-01-01 12:00' and o_orderdate >= date '1995-01-01' - interval '1 month'
