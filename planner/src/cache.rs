@@ -210,6 +210,7 @@ mod tests {
             estimate: Estimate::default(),
         };
         Arc::new(PhysicalPlan {
+            planned_rows: Vec::new(),
             root: Arc::new(root),
             schema: Schema::default(),
             parameter_types: Vec::new(),

@@ -11,17 +11,22 @@ use catalog::{Catalog, CatalogChange, DatabaseId, ObjectId};
 use executor::Tables;
 use executor::table::catalog as stored;
 use parking_lot::{Mutex, RwLock};
+use planner::cache::PlanCache;
 use storage::{Store, StoreOptions};
 use types::{Error, Result, SqlState};
 
 use crate::scheduler::coroutine::CancelFlag;
 use crate::session::settings::Settings;
 
+/// How many plans the shared cache keeps.
+const PLANS: usize = 4096;
+
 /// Everything that outlives a session.
 pub struct Server {
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
     pub settings: Settings,
+    pub plan_cache: PlanCache,
     catalogs: RwLock<HashMap<DatabaseId, Arc<Catalog>>>,
     sessions: Mutex<BTreeMap<i32, Arc<SessionHandle>>>,
     next_process_id: AtomicI32,
@@ -78,6 +83,7 @@ impl Server {
             store,
             tables,
             settings,
+            plan_cache: PlanCache::new(PLANS),
             catalogs: RwLock::new(catalogs),
             sessions: Mutex::default(),
             next_process_id: AtomicI32::new(1000),

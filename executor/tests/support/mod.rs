@@ -246,6 +246,7 @@ pub fn types_of(node: &Node) -> Vec<DataType> {
 
 pub fn plan(root: Arc<Node>) -> Arc<PhysicalPlan> {
     Arc::new(PhysicalPlan {
+        planned_rows: Vec::new(),
         root,
         schema: Schema::default(),
         parameter_types: Vec::new(),

@@ -47,6 +47,7 @@ pub fn choose(statement: LogicalStatement, cx: &PlanContext<'_>) -> Result<Physi
         })
         .collect();
     let mut plan = PhysicalPlan {
+        planned_rows: Vec::new(),
         root: Arc::new(root.node),
         schema: Schema { fields },
         parameter_types: statement.parameter_types.clone(),

@@ -33,6 +33,8 @@ pub struct PhysicalPlan {
     /// Relation OIDs it depends on, for plan-cache validation.
     pub depends_on: Vec<u32>,
     pub is_read_only: bool,
+    /// Rows of the tables it reads when it was made: a cached plan is made anew once they are others.
+    pub planned_rows: Vec<(u32, u64)>,
 }
 
 impl PhysicalPlan {

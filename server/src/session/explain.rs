@@ -1,5 +1,6 @@
 //! EXPLAIN: options, the run for ANALYZE, and the lines sent as rows.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use parser::Statement;
@@ -31,22 +32,23 @@ impl Session {
         client: &mut dyn Client,
     ) -> Result<()> {
         let options = ExplainOptions::from_statement(explain)?;
-        let mut node = (*explain.query).clone();
-        let mut types = parameter_types.to_vec();
-        let mut values = parameters;
-        if let Node::Execute(execute) = &node {
-            let (prepared, arguments) = self.bind_execute(execute)?;
-            let inner =
-                prepared.statement.as_ref().ok_or_else(|| Error::internal("an empty prepared statement"))?;
-            (types, values) = (prepared.parameter_types.clone(), arguments);
-            node = inner.statement.node.clone();
-        }
-        let inner = Statement { node, span: statement.statement.span };
-        if !inner.is_plannable() {
-            return Err(Error::not_supported(format!("EXPLAIN of {}", inner.command_tag()))
+        let (inner, types, values) = match &*explain.query {
+            Node::Execute(execute) => {
+                let (prepared, arguments) = self.bind_execute(execute)?;
+                let inner = prepared.statement.clone();
+                let inner = inner.ok_or_else(|| Error::internal("an empty prepared statement"))?;
+                (inner, prepared.parameter_types.clone(), arguments)
+            }
+            node => {
+                let inner = Statement { node: node.clone(), span: statement.statement.span };
+                let inner = Arc::new(ParsedStatement::new(inner, &statement.query_text));
+                (inner, parameter_types.to_vec(), parameters)
+            }
+        };
+        if !inner.statement.is_plannable() {
+            return Err(Error::not_supported(format!("EXPLAIN of {}", inner.statement.command_tag()))
                 .with_hint("Explain the query itself."));
         }
-        let inner = ParsedStatement::new(inner, &statement.query_text);
         let transaction = self.current_transaction()?;
         transaction.start_statement();
         let begin = Instant::now();

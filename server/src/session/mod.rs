@@ -4,6 +4,7 @@
 //! [`Client`]. Everything runs synchronously; waiting is the scheduler's matter (`scheduler/coroutine.rs`).
 //! Start reading in `statement.rs`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub mod utility;
 
 use portal::Portal;
 use prepared::Prepared;
-use settings::Settings;
+use settings::{Derived, Settings};
 use transaction::TransactionState;
 
 /// How a value is sent: the protocol's format codes.
@@ -74,6 +75,8 @@ pub struct Session {
     pub(crate) portals: HashMap<String, Portal>,
     /// What currval and lastval answer: the values this session has drawn, by sequence OID.
     pub(crate) drawn: Arc<Mutex<Drawn>>,
+    /// The plan cache's number for this session's settings and search path, while they last.
+    pub(crate) circumstances: RefCell<Option<(Arc<Derived>, Vec<String>, u64)>>,
 }
 
 /// Sequence values a session has drawn.
@@ -128,6 +131,7 @@ impl Session {
             prepared: HashMap::new(),
             portals: HashMap::new(),
             drawn: Arc::default(),
+            circumstances: RefCell::default(),
         })
     }
 

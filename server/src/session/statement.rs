@@ -10,10 +10,12 @@
 //! planned go to `utility.rs`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use executor::{Environment, ExecContext, Rows, execute_ddl};
 use parser::Statement;
 use parser::ast::{Expr as AstExpr, Node, SelectStmt, TypeName};
+use planner::cache::PlanKey;
 use planner::physical::plan::PhysicalPlan;
 use planner::{Bound, PlanContext};
 use storage::TableLock;
@@ -54,6 +56,12 @@ pub(crate) struct Planning {
 }
 
 impl Planning {
+    /// Rows of a table, as the store counts them now; 0 for what is no table.
+    fn rows(&self, relation: u32) -> u64 {
+        let rows = planner::Statistics::row_count(&self.statistics, catalog::RelationId(relation));
+        rows.map_or(0, |rows| rows as u64)
+    }
+
     pub fn context<'a>(&'a self, query_text: &'a str, parameter_types: &'a [DataType]) -> PlanContext<'a> {
         let mut text = self.derived.text.clone();
         text.now = Some(self.transaction_time);
@@ -72,6 +80,18 @@ impl Planning {
             settings: &self.derived.planner,
         }
     }
+}
+
+/// True for literals that mean another moment each time they are read.
+fn reads_the_clock(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["'now", "'today", "'tomorrow", "'yesterday"].iter().any(|word| text.contains(word))
+}
+
+/// A plan made for `planned` rows still serves `now`.
+fn is_like(planned: u64, now: u64) -> bool {
+    now <= planned.saturating_mul(2).saturating_add(1000)
+        && planned <= now.saturating_mul(2).saturating_add(1000)
 }
 
 /// A statement whose plan asks to be run again is tried this often.
@@ -234,10 +254,50 @@ impl Session {
         planning: &Planning,
     ) -> Result<Arc<PhysicalPlan>> {
         let cx = planning.context(&statement.query_text, parameter_types);
-        match planner::bind(&statement.statement, &cx)? {
-            Bound::Query(bound) => planner::optimize(*bound, &cx).map(Arc::new),
-            Bound::Ddl(_) | Bound::Utility => Err(Error::not_supported(statement.statement.command_tag())),
+        // A transaction that has changed the schema plans for itself.
+        let is_shared = self.transaction.own_catalog().is_none()
+            && !statement.text().is_empty()
+            && !reads_the_clock(statement.text());
+        let version = planning.host.catalog().version();
+        let key = is_shared.then(|| PlanKey {
+            text: Arc::from(statement.text()),
+            parameter_types: Arc::from(parameter_types),
+            circumstances: self.circumstances(planning, &cx),
+        });
+        if let Some(key) = &key
+            && let Some(plan) = self.server.plan_cache.get(key, version)
+            && plan.planned_rows.iter().all(|(table, rows)| is_like(*rows, planning.rows(*table)))
+        {
+            return Ok(plan);
         }
+        let begin = Instant::now();
+        let mut plan = match planner::bind(&statement.statement, &cx)? {
+            Bound::Query(bound) => planner::optimize(*bound, &cx)?,
+            Bound::Ddl(_) | Bound::Utility => {
+                return Err(Error::not_supported(statement.statement.command_tag()));
+            }
+        };
+        plan.planned_rows = plan.depends_on.iter().map(|&table| (table, planning.rows(table))).collect();
+        let plan = Arc::new(plan);
+        if let Some(key) = key {
+            let planning_ns = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.server.plan_cache.put(key, Arc::clone(&plan), version, planning_ns);
+        }
+        Ok(plan)
+    }
+
+    /// What a plan depends on besides its text, kept until a setting or the search path changes.
+    fn circumstances(&self, planning: &Planning, cx: &PlanContext<'_>) -> u64 {
+        let mut known = self.circumstances.borrow_mut();
+        if let Some((derived, search_path, number)) = &*known
+            && Arc::ptr_eq(derived, &planning.derived)
+            && *search_path == planning.search_path
+        {
+            return *number;
+        }
+        let number = planner::cache::circumstances(cx);
+        *known = Some((Arc::clone(&planning.derived), planning.search_path.clone(), number));
+        number
     }
 
     /// The plan of a statement that is about to run, its tables locked against schema changes.
