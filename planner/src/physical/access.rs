@@ -258,13 +258,12 @@ impl Lowering<'_> {
             }
             _ => None,
         });
-        known
-            && condition.into_conjuncts().iter().all(|part| {
-                conjuncts.contains(part)
-                    || matches!(part, Expr::IsNull { arg, negated: true } if arg.as_column().is_some_and(|id| {
-                        conjuncts.iter().any(|conjunct| crate::rewrite::rejects_nulls(conjunct, &|c| c == id))
-                    }))
-            })
+        known && condition.into_conjuncts().iter().all(|part| {
+            conjuncts.contains(part)
+                || matches!(part, Expr::IsNull { arg, negated: true } if arg.as_column().is_some_and(|id| {
+                    conjuncts.iter().any(|conjunct| crate::rewrite::rejects_nulls(conjunct, &|c| c == id))
+                }))
+        })
     }
 
     /// The ranges of `index` that hold every row for which `conjuncts` may be true. None when they say

@@ -57,10 +57,12 @@ fn wanted(aggregate: &Aggregate) -> Option<(Expr, bool)> {
     }
     let scan: &Scan = match &*aggregate.input {
         LogicalPlan::Scan(scan) => scan,
-        LogicalPlan::Filter { input, predicate } if !predicate.iter().any(Expr::has_subquery) => match &**input {
-            LogicalPlan::Scan(scan) => scan,
-            _ => return None,
-        },
+        LogicalPlan::Filter { input, predicate } if !predicate.iter().any(Expr::has_subquery) => {
+            match &**input {
+                LogicalPlan::Scan(scan) => scan,
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     let (_, ordinal) = scan.columns.iter().find(|(column, _)| *column == id)?;
