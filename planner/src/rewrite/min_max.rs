@@ -27,12 +27,12 @@ pub(super) fn min_max(plan: LogicalPlan) -> LogicalPlan {
         let input = filtered(input, if nullable { vec![not_null] } else { Vec::new() });
         let keys = vec![SortKey { expr: column, descending, nulls_first: descending }];
         let sorted = LogicalPlan::Sort { input: Box::new(input), keys };
-        aggregate.input = Box::new(LogicalPlan::Limit {
+        *aggregate.input = LogicalPlan::Limit {
             input: Box::new(sorted),
             limit: Some(Expr::literal(Value::Int64(1), DataType::INT8)),
             offset: None,
             with_ties: None,
-        });
+        };
     }
     plan
 }
