@@ -236,6 +236,8 @@ pub enum SubqueryKind {
     All,
     /// ARRAY(SELECT …)
     Array,
+    /// (a, b) = (SELECT …): NULL without a row; 21000 with more than one.
+    Row,
 }
 
 impl Expr {

@@ -61,8 +61,8 @@ pub(crate) fn run_init_plan(index: usize, cx: &ExecContext) -> Result<()> {
                 SubPlanKind::Scalar => scalar(sub_plan, cx)?,
                 SubPlanKind::Exists => exists(sub_plan, cx)?,
                 SubPlanKind::Array => array(sub_plan, None, cx)?,
-                SubPlanKind::Any | SubPlanKind::All => {
-                    return Err(Error::internal("ANY and ALL subqueries are no init plans"));
+                SubPlanKind::Any | SubPlanKind::All | SubPlanKind::Row => {
+                    return Err(Error::internal("subqueries that are compared are no init plans"));
                 }
             };
             *slot.lock() = Some(value.clone());
@@ -202,15 +202,22 @@ impl ExecContext {
             SubqueryKind::Exists => Outcome::Value(exists(sub_plan, &inner)?),
             SubqueryKind::Array => Outcome::Value(array(sub_plan, Some(subquery.data_type), &inner)?),
             SubqueryKind::Any | SubqueryKind::All => Outcome::Rows(Arc::new(rows(sub_plan, &inner)?)),
+            SubqueryKind::Row => {
+                let rows = rows(sub_plan, &inner)?;
+                if rows.rows.len() > 1 {
+                    return Err(more_than_one_row());
+                }
+                Outcome::Rows(Arc::new(rows))
+            }
         })
     }
 }
 
-/// `tests operators ANY|ALL (rows)`, three-valued.
+/// `tests operators ANY|ALL (rows)`, or of the one row there is; three-valued.
 fn quantified(subquery: &Subquery, tests: &[Value], rows: &SubRows, cx: &EvalContext<'_>) -> Result<Value> {
     let any = subquery.kind == SubqueryKind::Any;
     if rows.rows.is_empty() {
-        return Ok(Value::Bool(!any));
+        return Ok(if subquery.kind == SubqueryKind::Row { Value::Null } else { Value::Bool(!any) });
     }
     if let (true, Some((values, has_null)), [operator], [test], [expr]) =
         (any, &rows.set, subquery.operators.as_slice(), tests, subquery.tests.as_slice())

@@ -333,7 +333,9 @@ impl<'a> Coercer<'a> {
             return Ok(Some(expr));
         }
         if to.oid == DataType::ANY.oid || is_polymorphic(to) {
-            return if from.oid == DataType::UNKNOWN.oid {
+            // "any" takes a literal as it stands; the kernels read it as text.
+            let stays = to.oid == DataType::ANY.oid && matches!(expr, Expr::Literal { .. });
+            return if from.oid == DataType::UNKNOWN.oid && !stays {
                 self.settle(expr).map(Some)
             } else {
                 Ok(Some(expr))

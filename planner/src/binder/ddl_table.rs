@@ -423,9 +423,15 @@ impl Binder<'_> {
 
     /// A default as text; `None` when it is NULL, which is none. 42804, 0A000.
     pub(super) fn default_text(&mut self, expr: &ast::Expr, column: &ColumnDef) -> Result<Option<String>> {
-        let bound = self.bound_default(expr, column)?;
+        let mut bound = self.bound_default(expr, column)?;
         if bound.is_null_literal() {
             return Ok(None);
+        }
+        // The column's modifier is applied when a row is stored; only one the user wrote is part of the default.
+        if let Expr::Literal { data_type, .. } = &mut bound
+            && !matches!(expr, ast::Expr::TypeCast(_))
+        {
+            *data_type = data_type.without_modifier();
         }
         Ok(Some(self.print_over(&bound, &[])))
     }

@@ -3,7 +3,7 @@
 //! Types are the business of `expr::Coercer`; this file knows the shapes of the syntax. Each kind of
 //! node has its own function, so that deep trees use little stack per level. Follows `parse_expr.c`.
 
-use expr::{BoolTest, CallForm, Expr};
+use expr::{BoolTest, CallForm, Expr, SubqueryKind};
 use parser::ast::{self, BoolOp, ConstValue, SqlValueFunctionKind};
 use types::{DataType, Error, Result, Span, SqlState, Value};
 
@@ -136,12 +136,11 @@ impl Binder<'_> {
     }
 
     fn operator(&mut self, operator: &ast::OperatorExpr) -> Result<Expr> {
-        if let (Some(ast::Expr::Row(_)), ast::Expr::SubLink(link)) = (&operator.left, &operator.right)
+        if let (Some(row @ ast::Expr::Row(_)), ast::Expr::SubLink(link)) = (&operator.left, &operator.right)
             && link.kind == ast::SubLinkKind::Expr
         {
-            return Err(Error::not_supported("comparison of a row with a sub-select")
-                .with_hint("Compare the columns one by one.")
-                .at(operator.span));
+            let symbol = self.operator_symbol(&operator.name, operator.span)?;
+            return self.compared(row, symbol, SubqueryKind::Row, &link.query, operator.span);
         }
         // Left-deep chains (a + b + c …) are walked, not recursed into: they may be as long as the text.
         let mut spine = vec![operator];

@@ -5,7 +5,7 @@
 
 use expr::{Expr, Subquery, SubqueryKind};
 use parser::ast::{self, SubLinkKind};
-use types::{DataType, Error, Result, SqlState};
+use types::{DataType, Error, Result, Span, SqlState};
 
 use super::Binder;
 use crate::logical::{Computed, LogicalPlan};
@@ -46,33 +46,44 @@ impl Binder<'_> {
                 let id = self.add_subquery(query.plan, outer, &name);
                 Ok(subquery(id, kind, data_type, link))
             }
-            SubLinkKind::Any | SubLinkKind::All => self.quantified(link),
+            SubLinkKind::Any | SubLinkKind::All => {
+                let Some(test) = &link.test else {
+                    return Err(Error::internal("ANY or ALL without a left side"));
+                };
+                let symbol = match &link.operator {
+                    Some(name) => self.operator_symbol(name, link.span)?,
+                    None => "=",
+                };
+                let kind =
+                    if link.kind == SubLinkKind::Any { SubqueryKind::Any } else { SubqueryKind::All };
+                self.compared(test, symbol, kind, &link.query, link.span)
+            }
         }
     }
 
-    /// `test op ANY|ALL (select)`, IN.
-    fn quantified(&mut self, link: &ast::SubLink) -> Result<Expr> {
-        let span = link.span;
-        let test = match &link.test {
-            Some(test) => self.expr(test)?,
-            None => return Err(Error::internal("ANY or ALL without a left side")),
-        };
+    /// `test op ANY|ALL (select)`, IN; `row op (select)`.
+    pub(super) fn compared(
+        &mut self,
+        test: &ast::Expr,
+        symbol: &str,
+        kind: SubqueryKind,
+        query: &ast::SelectStmt,
+        span: Span,
+    ) -> Result<Expr> {
+        let test = self.expr(test)?;
         let tests = match test {
             Expr::Row { fields, .. } => fields,
             single => vec![single],
         };
-        let mut symbol = match &link.operator {
-            Some(name) => self.operator_symbol(name, span)?.to_string(),
-            None => "=".to_string(),
-        };
-        let mut any = link.kind == SubLinkKind::Any;
         // Rows differ when they are not equal: <> ALL is NOT = ANY, and <> ANY is NOT = ALL.
         let negated = tests.len() > 1 && symbol == "<>";
-        if negated {
-            symbol = "=".to_string();
-            any = !any;
-        }
-        let (query, outer) = self.query(&link.query, true)?;
+        let (symbol, kind) = match kind {
+            _ if !negated => (symbol, kind),
+            SubqueryKind::Any => ("=", SubqueryKind::All),
+            SubqueryKind::All => ("=", SubqueryKind::Any),
+            other => ("=", other),
+        };
+        let (query, outer) = self.query(query, true)?;
         if tests.len() < query.columns.len() {
             return Err(Error::syntax("subquery has too many columns").at(span));
         }
@@ -89,7 +100,7 @@ impl Binder<'_> {
         let mut outputs = Vec::new();
         for (test, column) in tests.into_iter().zip(&query.columns) {
             let right = Expr::column(column.id, column.data_type);
-            let (operator, test, right) = self.coercer.comparison(&symbol, test, right, span)?;
+            let (operator, test, right) = self.coercer.comparison(symbol, test, right, span)?;
             if operator.result.oid != DataType::BOOL.oid {
                 return Err(Error::new(
                     SqlState::DATATYPE_MISMATCH,
@@ -113,7 +124,7 @@ impl Binder<'_> {
         let id = self.add_subquery(plan, outer, "");
         let expr = Expr::Subquery(Box::new(Subquery {
             id,
-            kind: if any { SubqueryKind::Any } else { SubqueryKind::All },
+            kind,
             tests: cast_tests,
             operators,
             data_type: DataType::BOOL,

@@ -22,6 +22,7 @@ impl expr::print::Names for Names<'_> {
                 match subquery.kind {
                     SubqueryKind::Any => format!("({} {symbol} ANY ({name}))", tests.join(", ")),
                     SubqueryKind::All => format!("({} {symbol} ALL ({name}))", tests.join(", ")),
+                    SubqueryKind::Row => format!("(({}) {symbol} ({name}))", tests.join(", ")),
                     SubqueryKind::Exists | SubqueryKind::Scalar | SubqueryKind::Array => format!("({name})"),
                 }
             }

@@ -133,6 +133,8 @@ pub enum SubPlanKind {
     All,
     /// First column of all rows, as an array value (for `= ANY`/`<> ALL` hashed or compared by the expression).
     Array,
+    /// `tests operators columns` for the only row; 21000 on a second row; NULL on none. Only in place.
+    Row,
 }
 
 #[derive(Debug)]

@@ -42,6 +42,7 @@ impl Lowering<'_> {
             SubqueryKind::Any => SubPlanKind::Any,
             SubqueryKind::All => SubPlanKind::All,
             SubqueryKind::Array => SubPlanKind::Array,
+            SubqueryKind::Row => SubPlanKind::Row,
         };
         let tests = self.exprs(&subquery.tests, columns)?;
         let result = self.new_parameter();

@@ -74,6 +74,9 @@ pub(super) fn short_decimal(text: &[u8], precision: i32, scale: u16) -> Option<i
     for &byte in digits {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
+            if count == 18 {
+                return None;
+            }
             value = value * 10 + i64::from(digit);
             count += 1;
             fraction += u16::from(point);
@@ -83,7 +86,7 @@ pub(super) fn short_decimal(text: &[u8], precision: i32, scale: u16) -> Option<i
             return None;
         }
     }
-    if count == 0 || count > 18 || fraction > scale {
+    if count == 0 || fraction > scale {
         return None;
     }
     let power = |n: u32| 10i64.checked_pow(n);
