@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+/// /proc counts in hundredths of a second on every Linux that runs cairn (USER_HZ).
+const TICK_MS: u64 = 10;
+
 /// User and system time so far of the process tree below `pid`; `None` where /proc does not tell.
 pub fn used_by(pid: u32) -> Option<Duration> {
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Some(Duration::from_millis(ticks(pid, 0)? * 1_000 / per_second))
+    Some(Duration::from_millis(ticks(pid, 0)? * TICK_MS))
 }
 
 fn ticks(pid: u32, depth: u32) -> Option<u64> {

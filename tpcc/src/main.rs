@@ -29,8 +29,8 @@ struct Options {
     /// Terminals, each with a connection; terminal N works for warehouse N modulo the warehouses.
     #[arg(long, default_value = "8", value_parser = clap::value_parser!(u16).range(1..))]
     clients: u16,
-    /// Seconds that count.
-    #[arg(long, default_value = "60", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Seconds that count; 0 loads and checks only.
+    #[arg(long, default_value = "60")]
     duration: u32,
     /// Seconds that run before and do not count.
     #[arg(long, default_value = "2")]
@@ -61,9 +61,12 @@ struct Options {
     /// Drop the nine tables first where they exist.
     #[arg(long, conflicts_with = "no_load")]
     replace: bool,
-    /// Only check the conditions of the tables that are there: 1 to 10 and 12.
+    /// Only check the conditions of the tables that are there.
     #[arg(long, conflicts_with_all = ["replace", "kill_after"])]
     check_only: bool,
+    /// With --check-only: nothing ran on the population yet, so condition 11 must hold too.
+    #[arg(long, requires = "check_only")]
+    fresh: bool,
     /// Seconds after which the server is killed (kill -9), started again and checked; then the rest is run.
     #[arg(long, conflicts_with_all = ["url", "against"], value_parser = clap::value_parser!(u32).range(1..))]
     kill_after: Option<u32>,
@@ -222,12 +225,14 @@ async fn measure(options: &Options, sides: &mut [Side], local: &mut Option<Local
             let loaded = load::load(client, &options.scale(), options.seed, options.foreign_keys).await?;
             println!("{}", report::load(&client.name, &loaded));
         }
-        let moment = if options.found() { Moment::Used } else { Moment::Loaded };
+        let used = options.found() && !options.fresh;
+        let moment = if used { Moment::Used } else { Moment::Loaded };
         let when = if options.found() { "as found" } else { "after the load" };
         all_right &= check(client, &options.scale(), moment, when).await?;
     }
-    if options.check_only || !all_right {
-        return Ok(all_right); // figures of a database that is wrong already tell nothing
+    // Figures of a database that is wrong already tell nothing.
+    if options.check_only || !all_right || options.duration == 0 {
+        return Ok(all_right);
     }
     println!(
         "\nTPC-C: {} warehouse(s), {} clients, {}, seed {}{}\n",
