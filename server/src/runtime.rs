@@ -1,5 +1,6 @@
 //! What functions, system views and the planner ask of the running server, answered for one statement.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use catalog::runtime::{SessionRow, SettingRow};
@@ -11,6 +12,7 @@ use storage::{Store, TreeId};
 use types::{DataType, Error, Result, SqlState, Value};
 
 use crate::database::Server;
+use crate::session::prepared::Prepared;
 use crate::session::settings::{self, Context, Kind, Settings};
 use crate::session::{Drawn, Session};
 
@@ -32,7 +34,7 @@ pub struct SessionHost {
     /// What set_config asked for, to be taken over after the statement.
     changes: Mutex<Vec<(String, String, bool)>>,
     process_id: i32,
-    prepared: Vec<Vec<Value>>,
+    prepared: Arc<HashMap<String, Arc<Prepared>>>,
 }
 
 impl SessionHost {
@@ -49,7 +51,7 @@ impl SessionHost {
             drawn: Arc::clone(&session.drawn),
             changes: Mutex::default(),
             process_id: session.handle.process_id,
-            prepared: prepared_rows(session),
+            prepared: Arc::clone(&session.prepared),
             catalog,
         }
     }
@@ -81,9 +83,9 @@ impl SessionHost {
 }
 
 /// Rows of `pg_prepared_statements`.
-fn prepared_rows(session: &Session) -> Vec<Vec<Value>> {
-    let mut rows = Vec::with_capacity(session.prepared.len());
-    for (name, prepared) in &session.prepared {
+fn prepared_rows(statements: &HashMap<String, Arc<Prepared>>) -> Vec<Vec<Value>> {
+    let mut rows = Vec::with_capacity(statements.len());
+    for (name, prepared) in statements {
         if name.is_empty() {
             continue;
         }
@@ -280,7 +282,7 @@ impl Runtime for SessionHost {
     }
 
     fn session_rows(&self, view: &str) -> Vec<Vec<Value>> {
-        if view == "pg_prepared_statements" { self.prepared.clone() } else { Vec::new() }
+        if view == "pg_prepared_statements" { prepared_rows(&self.prepared) } else { Vec::new() }
     }
 
     fn row_count(&self, table: RelationId) -> Option<u64> {

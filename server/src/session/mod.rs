@@ -71,7 +71,8 @@ pub struct Session {
     pub(crate) role: Arc<RoleDef>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) transaction: TransactionState,
-    pub(crate) prepared: HashMap<String, Arc<Prepared>>,
+    /// Shared with running statements, which may ask for `pg_prepared_statements`.
+    pub(crate) prepared: Arc<HashMap<String, Arc<Prepared>>>,
     pub(crate) portals: HashMap<String, Portal>,
     /// What currval and lastval answer: the values this session has drawn, by sequence OID.
     pub(crate) drawn: Arc<Mutex<Drawn>>,
@@ -128,7 +129,7 @@ impl Session {
             role,
             settings: Arc::new(settings),
             transaction: TransactionState::default(),
-            prepared: HashMap::new(),
+            prepared: Arc::default(),
             portals: HashMap::new(),
             drawn: Arc::default(),
             circumstances: RefCell::default(),

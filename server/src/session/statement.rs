@@ -32,11 +32,21 @@ use crate::wire::encode::Severity;
 pub struct ParsedStatement {
     pub query_text: Arc<str>,
     pub statement: Statement,
+    /// Its own part of the text, as plans are found by; `None` for one that is not to be cached.
+    cache_text: Option<Arc<str>>,
 }
 
 impl ParsedStatement {
     pub fn new(statement: Statement, query_text: &str) -> ParsedStatement {
-        ParsedStatement { query_text: Arc::from(query_text), statement }
+        let query_text = Arc::from(query_text);
+        let own = statement.text(&query_text);
+        let cache_text = match own {
+            "" => None,
+            own if reads_the_clock(own) => None,
+            own if own.len() == query_text.len() => Some(Arc::clone(&query_text)),
+            own => Some(Arc::from(own)),
+        };
+        ParsedStatement { query_text, statement, cache_text }
     }
 
     /// The statement's own part of the text.
@@ -102,7 +112,7 @@ impl Session {
     ///
     /// The first error ends it; what came before in the same implicit transaction is undone.
     pub fn simple_query(&mut self, text: &str, client: &mut dyn Client) -> Result<()> {
-        self.prepared.remove("");
+        self.forget_prepared("");
         self.portals.remove("");
         self.note_state(Some(text));
         let result = self.simple_query_statements(text, client);
@@ -255,12 +265,10 @@ impl Session {
     ) -> Result<Arc<PhysicalPlan>> {
         let cx = planning.context(&statement.query_text, parameter_types);
         // A transaction that has changed the schema plans for itself.
-        let is_shared = self.transaction.own_catalog().is_none()
-            && !statement.text().is_empty()
-            && !reads_the_clock(statement.text());
+        let cache_text = statement.cache_text.as_ref().filter(|_| self.transaction.own_catalog().is_none());
         let version = planning.host.catalog().version();
-        let key = is_shared.then(|| PlanKey {
-            text: Arc::from(statement.text()),
+        let key = cache_text.map(|text| PlanKey {
+            text: Arc::clone(text),
             parameter_types: Arc::from(parameter_types),
             circumstances: self.circumstances(planning, &cx),
         });

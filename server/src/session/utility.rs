@@ -312,7 +312,7 @@ impl Session {
             DiscardTarget::All => {
                 self.check_outside_block("DISCARD ALL")?;
                 self.portals.clear();
-                self.prepared.clear();
+                Arc::make_mut(&mut self.prepared).clear();
                 let reset =
                     SetStmt { local: false, action: SetAction::ResetAll, span: types::Span::default() };
                 self.set(&reset, client)?;
