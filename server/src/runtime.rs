@@ -27,6 +27,7 @@ pub struct SessionHost {
     /// Settings whose value belongs to the transaction.
     isolation: &'static str,
     read_only: bool,
+    deferrable: bool,
     search_path: Vec<SchemaId>,
     drawn: Arc<Mutex<Drawn>>,
     /// What set_config asked for, to be taken over after the statement.
@@ -45,6 +46,7 @@ impl SessionHost {
             settings: Arc::clone(&session.settings),
             isolation: session.isolation_name(),
             read_only: session.is_read_only(),
+            deferrable: session.is_deferrable(),
             search_path,
             drawn: Arc::clone(&session.drawn),
             changes: Mutex::default(),
@@ -165,6 +167,7 @@ impl Host for SessionHost {
         match name.to_ascii_lowercase().as_str() {
             "transaction_isolation" => Some(self.isolation.to_string()),
             "transaction_read_only" => Some(if self.read_only { "on" } else { "off" }.to_string()),
+            "transaction_deferrable" => Some(if self.deferrable { "on" } else { "off" }.to_string()),
             _ => self.settings.show(name).ok(),
         }
     }

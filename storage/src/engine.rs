@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::mvcc::active::CommitHook;
 use crate::mvcc::lock::{RowLocks, WaitGraph};
+use crate::mvcc::serializable::Serializable;
 use crate::mvcc::table_lock::TableLocks;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
@@ -31,6 +32,7 @@ pub struct Engine {
     pub locks: RowLocks,
     pub table_locks: TableLocks,
     pub waits: WaitGraph,
+    pub serializable: Arc<Serializable>,
     /// Serialises checkpoints.
     pub checkpointing: Mutex<()>,
     pub checkpoints: AtomicU64,
@@ -60,6 +62,7 @@ impl Engine {
             locks: RowLocks::default(),
             table_locks: TableLocks::default(),
             waits: WaitGraph::default(),
+            serializable: Arc::default(),
             checkpointing: Mutex::new(()),
             checkpoints: AtomicU64::new(0),
             checkpoint_end: AtomicU64::new(0),
@@ -137,13 +140,15 @@ impl Engine {
     }
 
     /// Puts the commit record of `tx` in the log; it takes effect once durable, which the signal tells.
-    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<Arc<Signal>> {
+    /// Returns its timestamp as well.
+    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<(Arc<Signal>, u64)> {
         let mut body = Vec::with_capacity(32);
         Record::Commit { transaction: tx.id, previous: tx.last() }.encode(&mut body);
         let settled = Signal::new();
         let hook = CommitHook { active: self.active.clone(), tx: tx.clone(), settled: settled.clone() };
-        self.pager.log.append_commit(&body, Arc::new(hook), |start, _| tx.note_commit(start))?;
-        Ok(settled)
+        let note = |start, _| tx.note_commit(start);
+        let (_, end) = self.pager.log.append_commit(&body, Arc::new(hook), note)?;
+        Ok((settled, end.0))
     }
 
     /// Undoes the records of `tx` that are newer than `stop`.

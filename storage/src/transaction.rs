@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 use crate::btree::node::Node;
@@ -39,13 +40,16 @@ pub enum IsolationLevel {
     ReadCommitted,
     /// One snapshot, taken by the first statement; 40001 when a row it writes has changed since.
     RepeatableRead,
-    /// For now as `RepeatableRead`, which is less than its name says: the layer above refuses it.
+    /// As `RepeatableRead`, and 40001 at commit when something it has read was changed by a SERIALIZABLE
+    /// transaction that committed since the snapshot (`mvcc/serializable.rs`). Never for one that writes nothing.
     Serializable,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TransactionOptions {
     pub isolation: IsolationLevel,
+    /// It will write nothing: SERIALIZABLE then costs no more than REPEATABLE READ, and a write is 25006.
+    pub read_only: bool,
     /// How long to wait for a row lock before 55P03; `None` waits for ever.
     pub lock_timeout: Option<Duration>,
     /// The session's process id, for the detail of a deadlock report.
@@ -125,6 +129,7 @@ pub struct Transaction {
 
 struct Inner {
     isolation: IsolationLevel,
+    read_only: bool,
     lock_timeout: Option<Duration>,
     /// Of the current statement; taken when first needed.
     snapshot: Option<Snapshot>,
@@ -144,6 +149,7 @@ impl Transaction {
             tx: Arc::new(TxState::new(id, options.process_id)),
             inner: Mutex::new(Inner {
                 isolation: options.isolation,
+                read_only: options.read_only,
                 lock_timeout: options.lock_timeout,
                 snapshot: None,
                 command: 1,
@@ -172,9 +178,35 @@ impl Transaction {
             (Some(snapshot), IsolationLevel::RepeatableRead | IsolationLevel::Serializable) => {
                 snapshot.at_command(command)
             }
-            _ => Snapshot::take(&self.engine().active, &self.tx, command),
+            _ => self.take_snapshot(&inner, command),
         };
         inner.snapshot = Some(again);
+    }
+
+    fn take_snapshot(&self, inner: &Inner, command: u32) -> Snapshot {
+        let engine = self.engine();
+        let take = || Snapshot::take(&engine.active, &self.tx, command);
+        if inner.isolation != IsolationLevel::Serializable || inner.read_only {
+            return take();
+        }
+        let (snapshot, tracked) = engine.serializable.track(&engine.active, || {
+            let snapshot = take();
+            let timestamp = snapshot.timestamp;
+            (snapshot, timestamp)
+        });
+        snapshot.tracked_by(Some(tracked))
+    }
+
+    /// Runs `look` with a snapshot of now, whatever the isolation level: for checks that must not miss what
+    /// was committed since this transaction's snapshot. Writes meanwhile are not for this: they would overwrite
+    /// what the transaction has not seen.
+    pub fn with_newest<R>(&self, look: impl FnOnce() -> R) -> R {
+        let own = self.snapshot();
+        let newest = Snapshot::take(&self.engine().active, &self.tx, own.command);
+        self.inner.lock().snapshot = Some(newest.tracked_by(own.tracked().cloned()));
+        let result = look();
+        self.inner.lock().snapshot = Some(own);
+        result
     }
 
     /// Ends the current statement: in READ COMMITTED its snapshot no longer keeps old versions alive. The
@@ -193,7 +225,7 @@ impl Transaction {
         if let Some(snapshot) = &inner.snapshot {
             return snapshot.clone();
         }
-        let snapshot = Snapshot::take(&self.engine().active, &self.tx, inner.command);
+        let snapshot = self.take_snapshot(&inner, inner.command);
         inner.snapshot = Some(snapshot.clone());
         snapshot
     }
@@ -203,8 +235,11 @@ impl Transaction {
     }
 
     /// Changes the level; only before the first statement (25001 is the caller's to raise).
-    pub fn set_isolation(&self, isolation: IsolationLevel) {
-        self.inner.lock().isolation = isolation;
+    pub fn set_isolation(&self, isolation: IsolationLevel, read_only: bool) {
+        let mut inner = self.inner.lock();
+        inner.isolation = isolation;
+        // What has begun to take notes goes on.
+        inner.read_only = read_only;
     }
 
     pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
@@ -226,6 +261,13 @@ impl Transaction {
         let snapshot = self.snapshot();
         let (isolation, lock_timeout) = {
             let mut inner = self.inner.lock();
+            if inner.isolation == IsolationLevel::Serializable && snapshot.tracked().is_none() {
+                // Its reads are not known.
+                return Err(Error::new(
+                    SqlState::READ_ONLY_SQL_TRANSACTION,
+                    "cannot write in a read-only transaction",
+                ));
+            }
             if !inner.writing {
                 inner.writing = true;
                 self.engine().active.begin_writing(&self.tx);
@@ -245,8 +287,12 @@ impl Transaction {
     /// Reads the visible version of `key`: `read` is called with it, under the page's latch (it must not
     /// call the store); `None` when there is none.
     pub fn get<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(None) };
-        scan::get(self.engine(), &tree, &self.snapshot(), key, read)
+        let snapshot = self.snapshot();
+        let Some(tree) = self.engine().tree(tree.0)? else {
+            snapshot.note_key(tree.0, key);
+            return Ok(None);
+        };
+        scan::get(self.engine(), &tree, &snapshot, key, read)
     }
 
     /// Reads many keys: `read(i, record)` for each of `keys` that has a visible version, in the order given.
@@ -257,14 +303,18 @@ impl Transaction {
         keys: &[K],
         read: impl FnMut(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(()) };
-        scan::multi_get(self.engine(), &tree, &self.snapshot(), keys, read)
+        let snapshot = self.snapshot();
+        let Some(tree) = self.engine().tree(tree.0)? else {
+            keys.iter().for_each(|key| snapshot.note_key(tree.0, key.as_ref()));
+            return Ok(());
+        };
+        scan::multi_get(self.engine(), &tree, &snapshot, keys, read)
     }
 
     /// Opens a scan of `range` with the current statement's snapshot.
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
-        let tree = self.engine().tree(tree.0)?;
-        Ok(Scan::new(self.store.clone(), tree, self.snapshot(), range, direction))
+        let found = self.engine().tree(tree.0)?;
+        Ok(Scan::new(self.store.clone(), tree.0, found, self.snapshot(), range, direction))
     }
 
     /// Up to `parts - 1` keys that cut `range` into pieces of about equal size, ascending, for scans in
@@ -280,14 +330,21 @@ impl Transaction {
         check_key(key)?;
         let tree = self.engine().tree_to_write(tree.0)?;
         self.write(|write| {
-            if record.len() <= RECORD_INLINE_MOST {
-                return write.insert(&tree, key, record, 0);
-            }
-            check_record(record)?;
-            let pointer = self.engine().store_overflow(write, &tree, record)?;
-            let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
-            if outcome == InsertOutcome::Duplicate {
-                self.delete_chunks(write, &tree, &pointer)?;
+            let outcome = if record.len() <= RECORD_INLINE_MOST {
+                write.insert(&tree, key, record, 0)?
+            } else {
+                check_record(record)?;
+                let pointer = self.engine().store_overflow(write, &tree, record)?;
+                let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
+                if outcome == InsertOutcome::Duplicate {
+                    self.delete_chunks(write, &tree, &pointer)?;
+                }
+                outcome
+            };
+            if let (InsertOutcome::Duplicate, Some(tracked)) = (outcome, write.snapshot.tracked()) {
+                // Whoever looked before and found nothing is told the reason, not the symptom.
+                tracked.check()?;
+                tracked.read_key(tree.id, key);
             }
             Ok(outcome)
         })
@@ -335,8 +392,23 @@ impl Transaction {
     }
 
     /// Locks the record of `key` till the transaction's end and passes its newest version to `read` (under
-    /// the latch). In REPEATABLE READ a version newer than the snapshot is 40001.
+    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001.
     pub fn lock(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        mode: RowLock,
+        wait: bool,
+        read: impl FnOnce(&[u8]),
+    ) -> Result<LockOutcome> {
+        let outcome = self.lock_record(tree, key, mode, wait, read)?;
+        if !matches!(outcome, LockOutcome::Locked | LockOutcome::LockedNewer) {
+            self.snapshot().note_key(tree.0, key);
+        }
+        Ok(outcome)
+    }
+
+    fn lock_record(
         &self,
         tree: TreeId,
         key: &[u8],
@@ -413,6 +485,25 @@ impl Transaction {
         }
     }
 
+    /// 40001 in REPEATABLE READ and SERIALIZABLE when the record of `key` has changed since the snapshot.
+    pub fn check_not_newer(&self, tree: TreeId, key: &[u8]) -> Result<()> {
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(()) };
+        if self.isolation() == IsolationLevel::ReadCommitted {
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let leaf = tree.leaf_read(&self.engine().pager, key, Access::Normal)?;
+        let node = Node::new(leaf.page());
+        let Ok(at) = node.search(key) else { return Ok(()) };
+        let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
+        match entry.newest().map(|writer| writer.tx.fate()) {
+            Some(Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
+                Err(serialization_failure(node.is_ghost(at)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Locks the table that the caller calls `table`, till the transaction's end. False when `wait` is false
     /// and another transaction is in the way. 40P01, 55P03, 57014.
     pub fn lock_table(&self, table: u64, mode: TableLock, wait: bool) -> Result<bool> {
@@ -444,13 +535,20 @@ impl Transaction {
         let id = self.engine().directory.new_id();
         let tree = self.write(|write| self.engine().create_tree(write, id))?;
         self.inner.lock().created.insert(tree.id);
+        if let Some(tracked) = self.snapshot().tracked() {
+            tracked.wrote_tree(tree.id);
+        }
         Ok(TreeId(tree.id))
     }
 
     /// Drops a tree when the transaction commits; its pages are reused once no snapshot needs them. The
     /// caller sees to it that nobody uses the tree meanwhile (table locks). 42P01 when there is none.
     pub fn drop_tree(&self, tree: TreeId) -> Result<()> {
-        let snapshot = self.snapshot().all_seeing();
+        let snapshot = self.snapshot();
+        if let Some(tracked) = snapshot.tracked() {
+            tracked.wrote_tree(tree.0);
+        }
+        let snapshot = snapshot.all_seeing();
         self.write(|write| self.engine().drop_tree(&Write { snapshot: &snapshot, ..*write }, tree.0))
     }
 
@@ -482,7 +580,7 @@ impl Transaction {
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
-    /// On 58030 the outcome is unknown until the next open.
+    /// On 58030 the outcome is unknown until the next open; on 40001 (SERIALIZABLE) everything is undone.
     pub fn commit(self) -> Result<()> {
         self.commit_then(|| Ok(()))
     }
@@ -492,14 +590,30 @@ impl Transaction {
     /// undoes nothing.
     pub fn commit_then(self, publish: impl FnOnce() -> Result<()>) -> Result<()> {
         Held::assert_none();
-        self.inner.lock().over = true;
+        let tracked = {
+            let mut inner = self.inner.lock();
+            inner.over = true;
+            // One that tried to write may have met what its snapshot does not see.
+            if inner.writing { inner.snapshot.as_ref().and_then(Snapshot::tracked).cloned() } else { None }
+        };
         if !self.has_written() {
-            let published = publish();
+            let allowed = tracked.map_or(Ok(()), |tracked| tracked.check());
+            let published = allowed.and_then(|()| publish());
             self.end_reading();
             return published;
         }
         let engine = self.engine();
-        let settled = engine.append_commit(&self.tx).inspect_err(|_| {
+        let appended = match &tracked {
+            Some(tracked) => match tracked.commit(|| engine.append_commit(&self.tx)) {
+                Ok(appended) => appended,
+                Err(refused) => {
+                    self.undo_all()?;
+                    return Err(refused);
+                }
+            },
+            None => engine.append_commit(&self.tx),
+        };
+        let (settled, _) = appended.inspect_err(|_| {
             self.tx.done.set();
             self.release_locks();
         })?;

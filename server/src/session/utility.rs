@@ -217,6 +217,15 @@ impl Session {
                 })?;
                 return self.set_transaction(&[TransactionMode::ReadOnly(value)]);
             }
+            ("transaction_deferrable", Some(value)) => {
+                let value = settings::parse_bool(value).ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "parameter \"transaction_deferrable\" requires a Boolean value",
+                    )
+                })?;
+                return self.set_transaction(&[TransactionMode::Deferrable(value)]);
+            }
             _ => {}
         }
         if local && !self.transaction.in_block() {
@@ -241,6 +250,7 @@ impl Session {
         match name {
             "transaction_isolation" => Ok(self.isolation_name().to_string()),
             "transaction_read_only" => Ok(on_off(self.is_read_only()).to_string()),
+            "transaction_deferrable" => Ok(on_off(self.is_deferrable()).to_string()),
             _ => self.settings.show(name),
         }
     }

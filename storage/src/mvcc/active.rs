@@ -55,6 +55,11 @@ impl Active {
         self.writing.lock().values().cloned().collect()
     }
 
+    /// The newest timestamp whose commit is visible.
+    pub fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
     /// The newest timestamp, held against the sweeper until `release`.
     pub fn hold(&self) -> u64 {
         let mut snapshots = self.snapshots.lock();

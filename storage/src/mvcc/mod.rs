@@ -2,11 +2,12 @@
 //!
 //! `active.rs` knows the running transactions and the snapshots, `snapshot.rs` and `visibility.rs` decide
 //! which version a statement sees, `lock.rs` holds row locks and finds deadlocks, `table_lock.rs`
-//! holds table locks, `write.rs` changes
-//! records under these rules, `sweep.rs` forgets what no snapshot needs.
+//! holds table locks, `write.rs` changes records under these rules, `serializable.rs` is what SERIALIZABLE adds, `sweep.rs` forgets what no snapshot
+//! needs.
 
 pub mod active;
 pub mod lock;
+pub mod serializable;
 pub mod snapshot;
 pub mod sweep;
 pub mod table_lock;

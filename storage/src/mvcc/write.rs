@@ -136,6 +136,7 @@ impl Write<'_> {
                         }
                         continue;
                     }
+                    self.snapshot.note_write(tree.id, key);
                     let count = node.count();
                     let (_, end) = log_row(
                         &pager.log,
@@ -166,6 +167,7 @@ impl Write<'_> {
                         self.make_room_to_replace(tree, leaf, key, record.len())?;
                         continue;
                     }
+                    self.snapshot.note_write(tree.id, key);
                     self.revive(tree, &mut leaf, at, key, record, flags)?;
                     return Ok(InsertOutcome::Done);
                 }
@@ -285,6 +287,7 @@ impl Write<'_> {
                 self.make_room_to_replace(tree, leaf, key, record.len())?;
                 continue;
             }
+            self.snapshot.note_write(tree.id, key);
             let count = node.count();
             let (old, old_flags) = (node.record(at).to_vec(), node.flags(at));
             let change = RowChange::between(&old, old_flags, record, flags);
@@ -329,6 +332,7 @@ impl Write<'_> {
                 }
                 None => {}
             }
+            self.snapshot.note_write(tree.id, key);
             let count = node.count();
             let (old, old_flags) = (node.record(at).to_vec(), node.flags(at));
             let (_, end) =
