@@ -12,9 +12,11 @@ use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::mvcc::active::CommitHook;
-use crate::mvcc::lock::{RowLocks, WaitGraph};
+use crate::mvcc::advisory::AdvisoryLocks;
+use crate::mvcc::lock::RowLocks;
 use crate::mvcc::serializable::Serializable;
 use crate::mvcc::table_lock::TableLocks;
+use crate::mvcc::wait_graph::WaitGraph;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
@@ -31,6 +33,7 @@ pub struct Engine {
     pub active: Arc<Active>,
     pub locks: RowLocks,
     pub table_locks: TableLocks,
+    pub advisory: AdvisoryLocks,
     pub waits: WaitGraph,
     pub serializable: Arc<Serializable>,
     /// Serialises checkpoints.
@@ -59,8 +62,9 @@ impl Engine {
             pager,
             directory: Directory::new(),
             active: Arc::new(Active::default()),
-            locks: RowLocks::default(),
-            table_locks: TableLocks::default(),
+            locks: RowLocks::new(false),
+            table_locks: TableLocks::new(true),
+            advisory: AdvisoryLocks::new(true),
             waits: WaitGraph::default(),
             serializable: Arc::default(),
             checkpointing: Mutex::new(()),
@@ -194,7 +198,7 @@ impl Engine {
         tx.set_undone();
         self.active.end_writing(tx);
         self.active.rollbacks.fetch_add(1, Ordering::Relaxed);
-        tx.done.set();
+        tx.bump();
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ mod undo;
 mod wal;
 
 pub use bulk::BulkBuilder;
+pub use mvcc::advisory::{AdvisoryKey, SessionLocks};
 pub use mvcc::table_lock::TableLock;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};
 pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId};

@@ -22,6 +22,7 @@ use crate::directory::{DIRECTORY, DIRECTORY_ROOT};
 use crate::disk::file::{DirectoryLock, FileDisk, LOCK_FILE};
 use crate::disk::{Disk, checked};
 use crate::engine::Engine;
+use crate::mvcc::advisory::SessionLocks;
 use crate::page::PageId;
 use crate::pager::Pager;
 use crate::recovery;
@@ -202,6 +203,16 @@ impl Store {
     /// Begins a transaction; it rolls back when dropped without commit.
     pub fn begin(self: &Arc<Store>, options: TransactionOptions) -> Transaction {
         Transaction::new(self.clone(), options)
+    }
+
+    /// A holder of advisory locks beyond transactions, for the session with this process id.
+    pub fn session_locks(self: &Arc<Store>, process_id: i32) -> SessionLocks {
+        SessionLocks::new(self.clone(), process_id)
+    }
+
+    /// The process ids that the session `process_id` waits for; empty when it does not wait.
+    pub fn blocking(&self, process_id: i32) -> Vec<i32> {
+        self.engine.waits.blocking(process_id)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -21,7 +21,11 @@ use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
 use crate::engine::Engine;
 use crate::mvcc::Snapshot;
+use crate::mvcc::advisory::{self, AdvisoryKey};
+use crate::mvcc::lock::{Asking, conflicts, running};
 use crate::mvcc::table_lock::TableLock;
+use crate::mvcc::visibility::{Sight, sight};
+use crate::mvcc::wait_graph::deadline;
 use crate::mvcc::write::{Write, serialization_failure};
 use crate::overflow::check_record;
 use crate::scan::{self, Direction, KeyRange, Scan};
@@ -52,8 +56,11 @@ pub struct TransactionOptions {
     pub read_only: bool,
     /// How long to wait for a row lock before 55P03; `None` waits for ever.
     pub lock_timeout: Option<Duration>,
-    /// The session's process id, for the detail of a deadlock report.
+    /// The session's process id, for the detail of a deadlock report; what one session holds is in its own
+    /// way nowhere. Zero for a transaction that is nobody's.
     pub process_id: i32,
+    /// The database's OID, for deadlock reports.
+    pub database: u32,
 }
 
 /// What became of an insert.
@@ -110,6 +117,9 @@ pub enum LockOutcome {
 #[derive(Clone, Copy, Debug)]
 pub struct Savepoint {
     last: Lsn,
+    locked: usize,
+    table_locks: usize,
+    advisory: usize,
 }
 
 /// A running transaction; rolls back when dropped. `Send`; used by one statement at a time.
@@ -125,6 +135,7 @@ pub struct Transaction {
     tx: Arc<TxState>,
     inner: Mutex<Inner>,
     undo_bytes: AtomicUsize,
+    database: u32,
 }
 
 struct Inner {
@@ -136,8 +147,10 @@ struct Inner {
     command: u32,
     writing: bool,
     over: bool,
-    locked: Vec<(u64, Vec<u8>)>,
+    /// What it has locked, in order, each with the one mode it added: savepoints give back from the end.
+    locked: Vec<((u64, Box<[u8]>), u8)>,
     table_locks: Vec<(u64, TableLock)>,
+    advisory: Vec<(AdvisoryKey, u8)>,
     created: HashSet<u64>,
 }
 
@@ -157,9 +170,11 @@ impl Transaction {
                 over: false,
                 locked: Vec::new(),
                 table_locks: Vec::new(),
+                advisory: Vec::new(),
                 created: HashSet::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
+            database: options.database,
         }
     }
 
@@ -416,6 +431,28 @@ impl Transaction {
         wait: bool,
         read: impl FnOnce(&[u8]),
     ) -> Result<LockOutcome> {
+        let lock_key = (tree.0, Box::from(key));
+        // Who cannot wait does not heed those who do.
+        let mut asking = Asking { queue: wait, jump: !wait };
+        let mut queued = false;
+        let result = self.lock_queued(tree, key, &lock_key, mode, &mut asking, &mut queued, read);
+        if queued && !matches!(result, Ok(LockOutcome::Locked | LockOutcome::LockedNewer)) {
+            self.engine().locks.leave_queue(&lock_key, &self.tx, true);
+        }
+        result
+    }
+
+    fn lock_queued(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        lock_key: &(u64, Box<[u8]>),
+        mode: RowLock,
+        asking: &mut Asking,
+        queued: &mut bool,
+        read: impl FnOnce(&[u8]),
+    ) -> Result<LockOutcome> {
+        let wait = asking.queue;
         let Some(tree) = self.engine().tree(tree.0)? else { return Ok(LockOutcome::Missing) };
         let engine = self.engine();
         let snapshot = self.snapshot();
@@ -423,6 +460,7 @@ impl Transaction {
             let inner = self.inner.lock();
             (inner.isolation, inner.lock_timeout)
         };
+        let deadline = deadline(lock_timeout);
         loop {
             let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
             let node = Node::new(leaf.page());
@@ -431,36 +469,44 @@ impl Transaction {
             let ghost = flags & GHOST != 0;
             let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
             let mut newer = false;
-            let mut blocker = None;
+            let mut blockers = None;
             if let Some(writer) = entry.newest() {
-                match writer.tx.fate() {
-                    Fate::Running if !Arc::ptr_eq(&writer.tx, &self.tx) => {
+                let others = !Arc::ptr_eq(&writer.tx, &self.tx);
+                let owner = if others { running(&writer.tx) } else { None };
+                match (owner, writer.tx.fate()) {
+                    (Some(signal), _) => {
                         if is_insert(entry) {
                             // Not there yet for anyone else.
                             return Ok(LockOutcome::Missing);
                         }
                         let theirs = if ghost { RowLock::Update } else { RowLock::NoKeyUpdate };
-                        if crate::mvcc::lock::conflicts(theirs, mode) {
-                            blocker = Some(writer.tx.clone());
+                        if conflicts(theirs, mode) {
+                            let owner = Some((writer.tx.clone(), signal));
+                            blockers = engine.locks.blockers(lock_key, mode.mode(), &self.tx, owner, *asking);
                         }
                     }
-                    Fate::Committed(timestamp) if timestamp > snapshot.timestamp => {
-                        if isolation != IsolationLevel::ReadCommitted {
-                            return Err(serialization_failure(ghost));
-                        }
+                    (None, Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
                         newer = true;
+                        if isolation != IsolationLevel::ReadCommitted {
+                            // That the key is there is all that KEY SHARE asks, and it is still.
+                            let seen = || sight(entry, record, flags, &snapshot, &engine.pager.log);
+                            if mode != RowLock::KeyShare || ghost || seen()? == Sight::Hidden {
+                                return Err(serialization_failure(ghost));
+                            }
+                            newer = false;
+                        }
                     }
                     _ => {}
                 }
             }
-            if blocker.is_none() {
+            if blockers.is_none() {
                 if ghost {
                     return Ok(LockOutcome::Missing);
                 }
-                match engine.locks.acquire(tree.id, key, mode, &self.tx) {
+                match engine.locks.acquire(lock_key, mode.mode(), &self.tx, *asking) {
                     Ok(fresh) => {
                         if fresh {
-                            self.inner.lock().locked.push((tree.id, key.to_vec()));
+                            self.inner.lock().locked.push((lock_key.clone(), mode.mode().bit));
                         }
                         if flags & OVERFLOW != 0 {
                             let mut long = Vec::new();
@@ -471,15 +517,16 @@ impl Transaction {
                         }
                         return Ok(if newer { LockOutcome::LockedNewer } else { LockOutcome::Locked });
                     }
-                    Err(holder) => blocker = Some(holder),
+                    Err(holders) => blockers = Some(holders),
                 }
             }
             drop(leaf);
             if !wait {
                 return Ok(LockOutcome::WouldBlock);
             }
-            if let Some(owner) = blocker {
-                engine.waits.wait_for(&self.tx, &owner, lock_timeout)?;
+            if let Some(blockers) = blockers {
+                *queued = true;
+                asking.jump = engine.waits.wait(&self.tx, blockers, None, deadline)?;
                 engine.pager.log.check_healthy()?;
             }
         }
@@ -515,19 +562,36 @@ impl Transaction {
             inner.lock_timeout
         };
         let engine = self.engine();
+        let deadline = deadline(lock_timeout);
+        let mut asking = Asking { queue: wait, jump: false };
         loop {
-            match engine.table_locks.acquire(table, mode, &self.tx) {
-                Ok(_) => {
-                    self.inner.lock().table_locks.push((table, mode));
+            match engine.table_locks.acquire(&table, mode.mode(), &self.tx, asking) {
+                Ok(fresh) => {
+                    if fresh {
+                        self.inner.lock().table_locks.push((table, mode));
+                    }
                     return Ok(true);
                 }
                 Err(_) if !wait => return Ok(false),
-                Err(owner) => {
-                    let what = format!("{} on relation {table}", mode.name());
-                    engine.waits.wait_for_release(&self.tx, &owner, what, lock_timeout)?;
+                Err(blockers) => {
+                    let what = format!("{} on relation {table} of database {}", mode.name(), self.database);
+                    let waited = engine.waits.wait(&self.tx, blockers, Some(what), deadline);
+                    asking.jump = waited
+                        .inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
                 }
             }
         }
+    }
+
+    /// Takes an advisory lock till the transaction's end. False when `wait` is false and another session is in
+    /// the way. 40P01, 55P03, 57014.
+    pub fn lock_advisory(&self, key: AdvisoryKey, shared: bool, wait: bool) -> Result<bool> {
+        let lock_timeout = self.inner.lock().lock_timeout;
+        let granted = advisory::acquire(self.engine(), &self.tx, key, shared, wait, lock_timeout)?;
+        if granted == Some(true) {
+            self.inner.lock().advisory.push((key, advisory::mode(shared).bit));
+        }
+        Ok(granted.is_some())
     }
 
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
@@ -562,11 +626,42 @@ impl Transaction {
     }
 
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { last: self.tx.last() }
+        let inner = self.inner.lock();
+        Savepoint {
+            last: self.tx.last(),
+            locked: inner.locked.len(),
+            table_locks: inner.table_locks.len(),
+            advisory: inner.advisory.len(),
+        }
     }
 
-    /// Undoes everything written since `savepoint`, which stays valid. Row locks stay.
+    /// Undoes everything written since `savepoint`, which stays valid, and gives back what was locked since.
     pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
+        self.undo_to(savepoint)?;
+        let engine = self.engine();
+        let (locked, tables, advisory) = {
+            let mut inner = self.inner.lock();
+            (
+                split_off(&mut inner.locked, savepoint.locked),
+                split_off(&mut inner.table_locks, savepoint.table_locks),
+                split_off(&mut inner.advisory, savepoint.advisory),
+            )
+        };
+        let snapshot = if locked.is_empty() { None } else { Some(self.snapshot()) };
+        for ((tree, key), mode) in &locked {
+            // From now on it may change: what the lock told counts as read.
+            snapshot.iter().for_each(|snapshot| snapshot.note_key(*tree, key));
+            engine.locks.release(&(*tree, key.clone()), *mode, &self.tx);
+        }
+        tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, &self.tx));
+        advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, &self.tx));
+        self.tx.bump();
+        Ok(())
+    }
+
+    /// Undoes everything written since `savepoint`, but keeps the locks: a statement that is run again must not
+    /// lose what it waited for.
+    pub fn undo_to(&self, savepoint: Savepoint) -> Result<()> {
         let engine = self.engine();
         engine.undo_to(&self.tx, savepoint.last)?;
         let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
@@ -576,6 +671,7 @@ impl Transaction {
                 self.inner.lock().created.remove(&tree);
             }
         }
+        self.tx.bump();
         Ok(())
     }
 
@@ -614,7 +710,6 @@ impl Transaction {
             None => engine.append_commit(&self.tx),
         };
         let (settled, _) = appended.inspect_err(|_| {
-            self.tx.done.set();
             self.release_locks();
         })?;
         self.inner.lock().snapshot = None;
@@ -648,7 +743,6 @@ impl Transaction {
         let engine = self.engine();
         engine.roll_back(&self.tx).inspect_err(|_| {
             // Its rows stay its own until recovery; who waits for them finds the log failed.
-            self.tx.done.set();
             self.release_locks();
         })?;
         let created = {
@@ -667,16 +761,20 @@ impl Transaction {
         self.inner.lock().snapshot = None;
         self.tx.set_undone();
         self.engine().active.end_writing(&self.tx);
-        self.tx.done.set();
         self.release_locks();
     }
 
     fn release_locks(&self) {
-        let locked = std::mem::take(&mut self.inner.lock().locked);
-        self.engine().locks.release(&self.tx, locked.into_iter());
-        let tables = std::mem::take(&mut self.inner.lock().table_locks);
-        self.engine().table_locks.release(&self.tx, tables.into_iter().map(|(table, _)| table));
-        self.tx.released.set();
+        let (locked, tables, advisory) = {
+            let mut inner = self.inner.lock();
+            let locked = std::mem::take(&mut inner.locked);
+            (locked, std::mem::take(&mut inner.table_locks), std::mem::take(&mut inner.advisory))
+        };
+        let engine = self.engine();
+        locked.iter().for_each(|(key, mode)| engine.locks.release(key, *mode, &self.tx));
+        tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, &self.tx));
+        advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, &self.tx));
+        self.tx.end();
     }
 }
 
@@ -688,6 +786,10 @@ impl Drop for Transaction {
             tracing::error!(%error, transaction = self.tx.id, "rollback failed; the next start finishes it");
         }
     }
+}
+
+fn split_off<T>(list: &mut Vec<T>, at: usize) -> Vec<T> {
+    list.split_off(at.min(list.len()))
 }
 
 /// True when everything known of the slot is by one running transaction that made it.
