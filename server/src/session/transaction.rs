@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use catalog::{Catalog, CatalogChange};
-use parser::ast::{IsolationLevel as Level, TransactionKind, TransactionMode, TransactionStmt};
+use catalog::{Catalog, CatalogChange, Relation};
+use parser::ast::{IsolationLevel as Level, LockMode, LockStmt, TransactionKind, TransactionMode, TransactionStmt};
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 
@@ -70,6 +70,10 @@ impl TransactionState {
 
     pub fn own_catalog(&self) -> Option<Arc<Catalog>> {
         self.open.as_ref().and_then(|open| open.catalog.clone())
+    }
+
+    pub fn transaction(&self) -> Option<&Arc<Transaction>> {
+        self.open.as_ref().and_then(|open| open.transaction.as_ref())
     }
 
     pub fn start_time(&self) -> Option<i64> {
@@ -151,6 +155,7 @@ impl Session {
             lock_timeout: (derived.lock_timeout_ms > 0)
                 .then(|| std::time::Duration::from_millis(derived.lock_timeout_ms)),
             process_id: self.handle.process_id,
+            database: self.database.0,
         });
         self.transaction.open = Some(Open {
             transaction: Some(Arc::new(transaction)),
@@ -227,6 +232,64 @@ impl Session {
             }
         }
         open.set_modes(wanted);
+        Ok(())
+    }
+
+    /// LOCK TABLE. 25P01 outside a block; 42P01; 42809 for what has no rows; 55P03 with NOWAIT.
+    pub(crate) fn lock_tables(&mut self, statement: &LockStmt) -> Result<()> {
+        self.check_in_block("LOCK TABLE")?;
+        let mode = match statement.mode {
+            LockMode::AccessShare => TableLock::AccessShare,
+            LockMode::RowShare => TableLock::RowShare,
+            LockMode::RowExclusive => TableLock::RowExclusive,
+            LockMode::ShareUpdateExclusive => TableLock::ShareUpdateExclusive,
+            LockMode::Share => TableLock::Share,
+            LockMode::ShareRowExclusive => TableLock::ShareRowExclusive,
+            LockMode::Exclusive => TableLock::Exclusive,
+            LockMode::AccessExclusive => TableLock::AccessExclusive,
+        };
+        // It takes no snapshot: the isolation level may still be set after it.
+        let used = self.transaction.open.as_ref().is_some_and(|open| open.used);
+        let transaction = self.current_transaction()?;
+        if let Some(open) = &mut self.transaction.open {
+            open.used = used;
+        }
+        for range in &statement.relations {
+            loop {
+                let catalog = self.catalog()?;
+                let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
+                let found = catalog.find_relation(range.schema.as_deref(), &range.name, &path);
+                let Ok(Some(relation)) = found else {
+                    let name = range.schema.iter().map(|schema| format!("{schema}.")).collect::<String>();
+                    return Err(Error::undefined_table(&format!("{name}{}", range.name)).at(range.span));
+                };
+                let refuse = |kind: &str| {
+                    let message = format!("cannot lock relation \"{}\"", range.name);
+                    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                        .with_detail(format!("This operation is not supported for {kind}."))
+                        .at(range.span))
+                };
+                match relation {
+                    Relation::Table(_) => {}
+                    Relation::Index { .. } => return refuse("indexes"),
+                    Relation::Sequence(_) => return refuse("sequences"),
+                    _ => {
+                        return Err(Error::not_supported("LOCK TABLE on a view")
+                            .with_hint("Lock the tables that the view reads.")
+                            .at(range.span));
+                    }
+                }
+                let id = relation.id();
+                if !transaction.lock_table(u64::from(id.0), mode, !statement.nowait)? {
+                    let message = format!("could not obtain lock on relation \"{}\"", range.name);
+                    return Err(Error::new(SqlState::LOCK_NOT_AVAILABLE, message));
+                }
+                // Whoever was in the way may have dropped it.
+                if Arc::ptr_eq(&catalog, &self.catalog()?) {
+                    break;
+                }
+            }
+        }
         Ok(())
     }
 

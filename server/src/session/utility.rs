@@ -100,7 +100,10 @@ impl Session {
             Node::Listen(_) | Node::Notify(_) | Node::Unlisten(_) => {
                 Err(Error::not_supported(&tag).with_hint("Poll a table instead."))
             }
-            Node::Lock(_) => Err(Error::not_supported(&tag).with_hint("Lock rows with SELECT … FOR UPDATE.")),
+            Node::Lock(lock) => {
+                self.lock_tables(lock)?;
+                Ok(tag)
+            }
             Node::Call(_) | Node::Do(_) | Node::CreateFunction(_) | Node::CreateTrigger(_) => {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
@@ -327,6 +330,7 @@ impl Session {
                     SetStmt { local: false, action: SetAction::ResetAll, span: types::Span::default() };
                 self.set(&reset, client)?;
                 *self.drawn.lock() = super::Drawn::default();
+                self.advisory.unlock_all();
                 Ok(())
             }
             // Plans are shared by all sessions and checked before each use: there is nothing to drop.

@@ -54,6 +54,11 @@ impl TableLock {
         Mode { bit: 1 << (self as u8), conflicts }
     }
 
+    /// The name of the mode with this bit.
+    pub(crate) fn name_of(bit: u8) -> &'static str {
+        TableLock::ALL.get(bit.trailing_zeros() as usize).map_or("INVALID", |mode| mode.name())
+    }
+
     /// As deadlock reports and `pg_locks` name it.
     pub fn name(self) -> &'static str {
         match self {

@@ -71,6 +71,8 @@ struct Waiting {
     jump: bool,
     /// `ShareLock on transaction 7`, as deadlock reports say it.
     what: String,
+    /// The owner of the row that is waited for, when it is a row.
+    transaction: Option<u64>,
 }
 
 #[derive(Default)]
@@ -92,12 +94,11 @@ impl WaitGraph {
         Held::assert_none();
         let Blockers { hard, soft, on } = blockers;
         let Some((on, signal)) = on else { return Ok(false) };
-        let what = what.unwrap_or_else(|| {
-            format!("ShareLock on transaction {}", hard.first().map_or(on.id, |tx| tx.id))
-        });
+        let transaction = if what.is_some() { None } else { Some(hard.first().map_or(on.id, |tx| tx.id)) };
+        let what = what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
         {
             let mut waiting = self.waiting.lock();
-            let own = Waiting { process_id: me.process_id, hard, soft, on, jump: false, what };
+            let own = Waiting { process_id: me.process_id, hard, soft, on, jump: false, what, transaction };
             waiting.insert(me.session, own);
             while let Some(path) = cycle(&waiting, me.session) {
                 // The edges of the path, by who waits; one that only queues need not wait for that.
@@ -142,9 +143,10 @@ impl WaitGraph {
         found
     }
 
-    /// Every wait, with the transactions that hold what is wanted.
-    pub fn each(&self, mut look: impl FnMut(i32, &str, &[Arc<TxState>])) {
-        self.waiting.lock().values().for_each(|own| look(own.process_id, &own.what, &own.hard));
+    /// Who waits for a row: process id, and the transaction that owns it.
+    pub fn row_waits(&self) -> Vec<(i32, u64)> {
+        let waiting = self.waiting.lock();
+        waiting.values().filter_map(|own| Some((own.process_id, own.transaction?))).collect()
     }
 }
 
