@@ -188,7 +188,7 @@ impl Args<'_> {
     pub(crate) fn bytes(&self, position: usize, row: usize) -> &[u8] {
         match self.vectors.get(position) {
             Some(v) => match v.data() {
-                Data::Text(s) | Data::Bytea(s) => s.get(v.index(row)),
+                Data::Text(s) | Data::Bytea(s) | Data::Jsonb(s) => s.get(v.index(row)),
                 _ => b"",
             },
             None => b"",
@@ -310,8 +310,11 @@ impl Args<'_> {
                 return Err(too_wide());
             }
         }
-        let bytea = self.result.physical == types::Physical::Bytea;
-        let data = if bytea { Data::Bytea(strings) } else { Data::Text(strings) };
+        let data = match self.result.physical {
+            types::Physical::Bytea => Data::Bytea(strings),
+            types::Physical::Jsonb => Data::Jsonb(strings),
+            _ => Data::Text(strings),
+        };
         Ok(Vector::flat(data, validity))
     }
 
