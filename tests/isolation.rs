@@ -12,6 +12,7 @@
 //! differs: why PostgreSQL does something else
 //! setup: create table t (a int)          one or more, by a session of its own
 //! a: begin isolation level $level        a step: session and statement; sessions are made when first named
+//! b!: select 1                           the same, but waited for to its end, wait as it may (lock_timeout)
 //! b: update t set a = 1
 //!     where a = 0                        a line that begins with a blank goes on with the statement
 //! ```
@@ -38,7 +39,15 @@ struct Test {
     levels: Vec<String>,
     differs: bool,
     setup: Vec<String>,
-    steps: Vec<(String, String)>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    session: String,
+    /// To its end, whatever it waits for.
+    to_its_end: bool,
+    sql: String,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +115,7 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
         }
         let Some(test) = tests.last_mut() else { return wrong("no test has begun") };
         if line.starts_with(' ') {
-            let last = if last_is_setup { test.setup.last_mut() } else { test.steps.last_mut().map(|s| &mut s.1) };
+            let last = if last_is_setup { test.setup.last_mut() } else { test.steps.last_mut().map(|step| &mut step.sql) };
             let Some(last) = last else { return wrong("goes on with nothing") };
             last.push('\n');
             last.push_str(line.trim());
@@ -119,8 +128,9 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
             "levels" => test.levels = rest.split(',').map(|level| level.trim().to_owned()).collect(),
             "differs" => test.differs = true,
             "setup" => test.setup.push(rest),
-            session if session.chars().all(|c| c.is_ascii_alphanumeric()) => {
-                test.steps.push((session.to_owned(), rest));
+            session if session.trim_end_matches('!').chars().all(|c| c.is_ascii_alphanumeric()) => {
+                let name = session.trim_end_matches('!');
+                test.steps.push(Step { session: name.to_owned(), to_its_end: name != session, sql: rest });
             }
             _ => return wrong("no name of a session"),
         }
@@ -253,7 +263,7 @@ async fn run_steps(
     let mut sessions: Vec<Session> = Vec::new();
     let mut out: Vec<String> = Vec::new();
     let mut names: Vec<(i32, String)> = Vec::new();
-    for (name, sql) in &test.steps {
+    for Step { session: name, to_its_end, sql } in &test.steps {
         let at = match sessions.iter().position(|session| session.name == *name) {
             Some(at) => at,
             None => {
@@ -288,7 +298,7 @@ async fn run_steps(
                     Err(error) => text_of(&error, &known),
                 }
             }));
-            match settle(&mut sessions[at], control).await? {
+            match settle(&mut sessions[at], control, *to_its_end).await? {
                 Some(result) => out.push(indented(&result)),
                 None => out.push("    waits".to_owned()),
             }
@@ -297,7 +307,7 @@ async fn run_steps(
         loop {
             let mut moved = false;
             for session in sessions.iter_mut().filter(|session| session.running.is_some()) {
-                if let Some(result) = settle(session, control).await? {
+                if let Some(result) = settle(session, control, false).await? {
                     out.push(format!("{} goes on\n{}", session.name, indented(&result)));
                     moved = true;
                 }
@@ -320,7 +330,7 @@ fn indented(text: &str) -> String {
 }
 
 /// What came of a session's statement; `None` when it waits for another session.
-async fn settle(session: &mut Session, control: &Client) -> Result<Option<String>, String> {
+async fn settle(session: &mut Session, control: &Client, to_its_end: bool) -> Result<Option<String>, String> {
     let start = Instant::now();
     let mut blocked = 0;
     loop {
@@ -334,7 +344,7 @@ async fn settle(session: &mut Session, control: &Client) -> Result<Option<String
         let count: Option<i32> = row.get(0);
         blocked = if count.unwrap_or(0) > 0 { blocked + 1 } else { 0 };
         // Several times in a row: it is no moment's wait, and PostgreSQL has looked for deadlocks.
-        if blocked >= 6 {
+        if blocked >= 6 && !to_its_end {
             return Ok(None);
         }
         if start.elapsed() > PATIENCE {

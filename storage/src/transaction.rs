@@ -407,7 +407,8 @@ impl Transaction {
     }
 
     /// Locks the record of `key` till the transaction's end and passes its newest version to `read` (under
-    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001.
+    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001, but for KEY SHARE
+    /// only a deletion is: an update leaves the key, and a record that came since is missing.
     pub fn lock(
         &self,
         tree: TreeId,
@@ -488,10 +489,12 @@ impl Transaction {
                     (None, Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
                         newer = true;
                         if isolation != IsolationLevel::ReadCommitted {
+                            if mode != RowLock::KeyShare || ghost {
+                                return Err(serialization_failure(false));
+                            }
                             // That the key is there is all that KEY SHARE asks, and it is still.
-                            let seen = || sight(entry, record, flags, &snapshot, &engine.pager.log);
-                            if mode != RowLock::KeyShare || ghost || seen()? == Sight::Hidden {
-                                return Err(serialization_failure(ghost));
+                            if sight(entry, record, flags, &snapshot, &engine.pager.log)? == Sight::Hidden {
+                                return Ok(LockOutcome::Missing);
                             }
                             newer = false;
                         }
