@@ -230,7 +230,10 @@ async fn the_judge_sees_what_weaker_levels_permit() {
     for way in [Way::Array, Way::Rows] {
         let weak = run(&url, way, Level::RepeatableRead, 1000).await;
         let found = judge(&weak.history, &weak.finals, Level::Serializable);
-        assert!(found.iter().any(|anomaly| anomaly.kind == Kind::G2), "no write skew at REPEATABLE READ, {way:?}");
+        assert!(
+            found.iter().any(|anomaly| anomaly.kind == Kind::G2),
+            "no write skew at REPEATABLE READ, {way:?}"
+        );
         let weaker = run(&url, way, Level::ReadCommitted, 1000).await;
         let found = judge(&weaker.history, &weaker.finals, Level::RepeatableRead);
         let lost = found.iter().any(|anomaly| matches!(anomaly.kind, Kind::NonAdjacent | Kind::Internal));

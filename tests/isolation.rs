@@ -91,7 +91,9 @@ fn scripts(filters: &[String]) -> Vec<PathBuf> {
         .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "test"))
-        .filter(|path| filters.is_empty() || filters.iter().any(|filter| name(path).contains(filter.as_str())))
+        .filter(|path| {
+            filters.is_empty() || filters.iter().any(|filter| name(path).contains(filter.as_str()))
+        })
         .collect();
     found.sort();
     found
@@ -115,7 +117,11 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
         }
         let Some(test) = tests.last_mut() else { return wrong("no test has begun") };
         if line.starts_with(' ') {
-            let last = if last_is_setup { test.setup.last_mut() } else { test.steps.last_mut().map(|step| &mut step.sql) };
+            let last = if last_is_setup {
+                test.setup.last_mut()
+            } else {
+                test.steps.last_mut().map(|step| &mut step.sql)
+            };
             let Some(last) = last else { return wrong("goes on with nothing") };
             last.push('\n');
             last.push_str(line.trim());
@@ -179,8 +185,10 @@ async fn run(path: PathBuf, url: String, is_other: bool) -> Result<usize, String
     let mut ran = 0;
     for (number, test) in tests.iter().enumerate() {
         for level in &test.levels {
-            let heading = if test.levels.len() == 1 { test.name.clone() } else { format!("{} @ {level}", test.name) };
-            let schema = format!("iso_{}_{number}_{}_{}", name(&path), level.replace(' ', "_"), std::process::id());
+            let heading =
+                if test.levels.len() == 1 { test.name.clone() } else { format!("{} @ {level}", test.name) };
+            let schema =
+                format!("iso_{}_{number}_{}_{}", name(&path), level.replace(' ', "_"), std::process::id());
             let came = run_test(test, level, &schema, &url, is_other).await?;
             let from = if is_other && test.differs { &other } else { &own };
             ran += 1;
@@ -201,7 +209,8 @@ async fn run(path: PathBuf, url: String, is_other: bool) -> Result<usize, String
         if wanted {
             let only_differing = |heading: &str| {
                 tests.iter().any(|test| {
-                    test.differs && (heading == test.name || heading.starts_with(&format!("{} @ ", test.name)))
+                    test.differs
+                        && (heading == test.name || heading.starts_with(&format!("{} @ ", test.name)))
                 })
             };
             let text: String = transcripts(&written)
@@ -209,7 +218,8 @@ async fn run(path: PathBuf, url: String, is_other: bool) -> Result<usize, String
                 .filter(|(heading, _)| !is_other || only_differing(heading))
                 .map(|(heading, body)| format!("== {heading}\n{body}\n\n"))
                 .collect();
-            std::fs::write(&at, text.trim_end().to_owned() + "\n").map_err(|e| format!("{}: {e}", at.display()))?;
+            std::fs::write(&at, text.trim_end().to_owned() + "\n")
+                .map_err(|e| format!("{}: {e}", at.display()))?;
         }
     }
     if problems.is_empty() { Ok(ran) } else { Err(problems.join("\n")) }
@@ -227,28 +237,40 @@ fn difference(heading: &str, expected: &str, came: &str) -> String {
 
 struct Session {
     name: String,
-    pid: i32,
+    /// A query for how many it waits for.
+    is_blocked: String,
     client: std::sync::Arc<Client>,
     running: Option<JoinHandle<String>>,
 }
 
 async fn connect(url: &str) -> Result<Client, String> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|e| format!("{url}: {e}"))?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.map_err(|e| format!("{url}: {e}"))?;
     tokio::spawn(async move { connection.await.ok() });
     Ok(client)
 }
 
-async fn run_test(test: &Test, level: &str, schema: &str, url: &str, is_other: bool) -> Result<String, String> {
+async fn run_test(
+    test: &Test,
+    level: &str,
+    schema: &str,
+    url: &str,
+    is_other: bool,
+) -> Result<String, String> {
     let control = connect(url).await?;
     let fails = |what: &str, e: tokio_postgres::Error| format!("{}: {what}: {}", test.name, text_of(&e, &[]));
-    control.batch_execute(&format!("create schema {schema}; set search_path = {schema}"))
+    control
+        .batch_execute(&format!("create schema {schema}; set search_path = {schema}"))
         .await
         .map_err(|e| fails("schema", e))?;
     for sql in &test.setup {
         control.batch_execute(sql).await.map_err(|e| fails(sql, e))?;
     }
     let result = run_steps(test, level, schema, url, &control, is_other).await;
-    control.batch_execute(&format!("drop schema {schema} cascade")).await.map_err(|e| fails("drop schema", e))?;
+    control
+        .batch_execute(&format!("drop schema {schema} cascade"))
+        .await
+        .map_err(|e| fails("drop schema", e))?;
     result
 }
 
@@ -274,11 +296,16 @@ async fn run_steps(
                     setup.push_str("; set deadlock_timeout = '5ms'");
                 }
                 client.batch_execute(&setup).await.map_err(|e| text_of(&e, &[]))?;
-                let row = client.query_one("select pg_backend_pid()", &[]).await.map_err(|e| text_of(&e, &[]))?;
-                let pid = row.get(0);
+                let row =
+                    client.query_one("select pg_backend_pid()", &[]).await.map_err(|e| text_of(&e, &[]))?;
+                let pid: i32 = row.get(0);
+                let mut is_blocked = format!("select cardinality(pg_blocking_pids({pid}))");
+                if is_other {
+                    is_blocked.push_str(&format!(" + cardinality(pg_safe_snapshot_blocking_pids({pid}))"));
+                }
                 names.push((pid, name.clone()));
                 let client = std::sync::Arc::new(client);
-                sessions.push(Session { name: name.clone(), pid, client, running: None });
+                sessions.push(Session { name: name.clone(), is_blocked, client, running: None });
                 sessions.len() - 1
             }
         };
@@ -317,7 +344,8 @@ async fn run_steps(
             }
         }
     }
-    let waiting: Vec<&str> = sessions.iter().filter(|s| s.running.is_some()).map(|s| s.name.as_str()).collect();
+    let waiting: Vec<&str> =
+        sessions.iter().filter(|s| s.running.is_some()).map(|s| s.name.as_str()).collect();
     if !waiting.is_empty() {
         return Err(format!("{} @ {level}: at the end {waiting:?} wait\n{}", test.name, out.join("\n")));
     }
@@ -339,8 +367,7 @@ async fn settle(session: &mut Session, control: &Client, to_its_end: bool) -> Re
             session.running = None;
             return Ok(Some(result.map_err(|e| e.to_string())?));
         }
-        let query = format!("select cardinality(pg_blocking_pids({}))", session.pid);
-        let row = control.query_one(&query, &[]).await.map_err(|e| text_of(&e, &[]))?;
+        let row = control.query_one(&session.is_blocked, &[]).await.map_err(|e| text_of(&e, &[]))?;
         let count: Option<i32> = row.get(0);
         blocked = if count.unwrap_or(0) > 0 { blocked + 1 } else { 0 };
         // Several times in a row: it is no moment's wait, and PostgreSQL has looked for deadlocks.

@@ -579,8 +579,8 @@ impl Transaction {
                 Err(blockers) => {
                     let what = format!("{} on relation {table} of database {}", mode.name(), self.database);
                     let waited = engine.waits.wait(&self.tx, blockers, Some(what), deadline);
-                    asking.jump = waited
-                        .inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
+                    asking.jump =
+                        waited.inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
                 }
             }
         }

@@ -128,7 +128,8 @@ impl<'a> Versions<'a> {
                 if let Op::Append { key, value } = op
                     && !order.get(key).is_some_and(|list| list.contains(value))
                 {
-                    let what = format!("list {key} has not the value {value} that transaction {number} appended");
+                    let what =
+                        format!("list {key} has not the value {value} that transaction {number} appended");
                     found.push(Anomaly { kind: Kind::Lost, what });
                 }
             }
@@ -136,8 +137,16 @@ impl<'a> Versions<'a> {
         Versions { order, writer }
     }
 
-    fn check_reads(&self, history: &[Done], number: usize, done: &Done, level: Level, found: &mut Vec<Anomaly>) {
-        let mut add = |kind, what: String| found.push(Anomaly { kind, what: format!("transaction {number} {what}") });
+    fn check_reads(
+        &self,
+        history: &[Done],
+        number: usize,
+        done: &Done,
+        level: Level,
+        found: &mut Vec<Anomaly>,
+    ) {
+        let mut add =
+            |kind, what: String| found.push(Anomaly { kind, what: format!("transaction {number} {what}") });
         // What it knows of a list: as read, with its own appends; and the appends alone.
         let mut known: HashMap<i32, Vec<i32>> = HashMap::new();
         let mut own: HashMap<i32, Vec<i32>> = HashMap::new();
@@ -245,7 +254,10 @@ fn cycles(history: &[Done], edges: &[Vec<(usize, Edge)>]) -> Vec<Anomaly> {
     let mut found = Vec::new();
     let mut reported: HashSet<usize> = HashSet::new();
     let only = |most: Edge| -> Vec<Vec<usize>> {
-        edges.iter().map(|list| list.iter().filter(|(_, e)| *e <= most).map(|(to, _)| *to).collect()).collect()
+        edges
+            .iter()
+            .map(|list| list.iter().filter(|(_, e)| *e <= most).map(|(to, _)| *to).collect())
+            .collect()
     };
     // A cycle without two rw in a row: a state is a transaction and whether an rw led to it.
     let non_adjacent: Vec<Vec<usize>> = (0..2 * edges.len())
@@ -418,16 +430,19 @@ mod tests {
         // A lost update: both have read the list as it was, and both appended.
         let single = [(true, vec![read(1, &[]), append(1, 1)]), (true, vec![read(1, &[]), append(1, 2)])];
         assert_eq!(kinds(&single, &[(1, &[1, 2])]), [Kind::NonAdjacent]);
-        let skewed_read = [(true, vec![append(1, 1), append(2, 2)]), (true, vec![read(1, &[]), read(2, &[2])])];
+        let skewed_read =
+            [(true, vec![append(1, 1), append(2, 2)]), (true, vec![read(1, &[]), read(2, &[2])])];
         assert_eq!(kinds(&skewed_read, &[(1, &[1]), (2, &[2])]), [Kind::NonAdjacent]);
-        let skewed_write = [(true, vec![read(1, &[]), append(2, 1)]), (true, vec![read(2, &[]), append(1, 2)])];
+        let skewed_write =
+            [(true, vec![read(1, &[]), append(2, 1)]), (true, vec![read(2, &[]), append(1, 2)])];
         assert_eq!(kinds(&skewed_write, &[(1, &[2]), (2, &[1])]), [Kind::G2]);
     }
 
     #[test]
     fn levels_forbid_more_and_more() {
         let skew = [(true, vec![read(1, &[]), append(2, 1)]), (true, vec![read(2, &[]), append(1, 2)])];
-        let history: Vec<Done> = skew.iter().map(|(c, ops)| Done { ops: ops.clone(), committed: *c }).collect();
+        let history: Vec<Done> =
+            skew.iter().map(|(c, ops)| Done { ops: ops.clone(), committed: *c }).collect();
         let finals = BTreeMap::from([(1, vec![2]), (2, vec![1])]);
         assert!(judge(&history, &finals, Level::RepeatableRead).is_empty());
         assert_eq!(judge(&history, &finals, Level::Serializable).len(), 1);
