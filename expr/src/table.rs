@@ -24,11 +24,30 @@ pub struct TableFunctionCall {
 /// The rows of one call, taken a piece at a time: a series is never in memory as a whole.
 pub enum TableRows {
     /// All rows, and how many have been taken.
-    Whole { columns: Vec<Arc<Vector>>, taken: usize },
+    Whole {
+        columns: Vec<Arc<Vector>>,
+        taken: usize,
+    },
     /// `next` is none when the series has ended.
-    Integers { next: Option<i64>, stop: i64, step: i64, narrow: bool },
-    Numerics { next: Numeric, stop: Numeric, step: Numeric, ascending: bool },
-    Timestamps { next: i64, stop: i64, step: Interval, ascending: bool, zoned: bool },
+    Integers {
+        next: Option<i64>,
+        stop: i64,
+        step: i64,
+        narrow: bool,
+    },
+    Numerics {
+        next: Numeric,
+        stop: Numeric,
+        step: Numeric,
+        ascending: bool,
+    },
+    Timestamps {
+        next: i64,
+        stop: i64,
+        step: Interval,
+        ascending: bool,
+        zoned: bool,
+    },
 }
 
 impl TableRows {
@@ -204,7 +223,8 @@ impl TableFunctionCall {
         let unknown = function.strict && args.iter().any(|arg| arg.is_empty() || arg.is_null(0));
         match &function.implementation {
             Implementation::Table(_) if unknown => {
-                let empty = |(_, t): &(String, DataType)| Arc::new(VectorBuilder::new(t.physical, 0).finish());
+                let empty =
+                    |(_, t): &(String, DataType)| Arc::new(VectorBuilder::new(t.physical, 0).finish());
                 Ok(TableRows::whole(self.columns.iter().map(empty).collect()))
             }
             Implementation::Table(kernel) => kernel(&call),

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -152,6 +152,8 @@ struct Inner {
     table_locks: Vec<(u64, TableLock)>,
     advisory: Vec<(AdvisoryKey, u8)>,
     created: HashSet<u64>,
+    /// Trees that it has loaded in bulk.
+    loaded: Vec<Arc<Tree>>,
 }
 
 impl Transaction {
@@ -172,6 +174,7 @@ impl Transaction {
                 table_locks: Vec::new(),
                 advisory: Vec::new(),
                 created: HashSet::new(),
+                loaded: Vec::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
             database: options.database,
@@ -307,6 +310,7 @@ impl Transaction {
             snapshot.note_key(tree.0, key);
             return Ok(None);
         };
+        check_age(&tree, &snapshot)?;
         scan::get(self.engine(), &tree, &snapshot, key, read)
     }
 
@@ -323,13 +327,16 @@ impl Transaction {
             keys.iter().for_each(|key| snapshot.note_key(tree.0, key.as_ref()));
             return Ok(());
         };
+        check_age(&tree, &snapshot)?;
         scan::multi_get(self.engine(), &tree, &snapshot, keys, read)
     }
 
     /// Opens a scan of `range` with the current statement's snapshot.
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
         let found = self.engine().tree(tree.0)?;
-        Ok(Scan::new(self.store.clone(), tree.0, found, self.snapshot(), range, direction))
+        let snapshot = self.snapshot();
+        found.iter().try_for_each(|tree| check_age(tree, &snapshot))?;
+        Ok(Scan::new(self.store.clone(), tree.0, found, snapshot, range, direction))
     }
 
     /// Up to `parts - 1` keys that cut `range` into pieces of about equal size, ascending, for scans in
@@ -407,7 +414,8 @@ impl Transaction {
     }
 
     /// Locks the record of `key` till the transaction's end and passes its newest version to `read` (under
-    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001.
+    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001, but for KEY SHARE
+    /// only a deletion is: an update leaves the key, and a record that came since is missing.
     pub fn lock(
         &self,
         tree: TreeId,
@@ -488,10 +496,12 @@ impl Transaction {
                     (None, Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
                         newer = true;
                         if isolation != IsolationLevel::ReadCommitted {
+                            if mode != RowLock::KeyShare || ghost {
+                                return Err(serialization_failure(false));
+                            }
                             // That the key is there is all that KEY SHARE asks, and it is still.
-                            let seen = || sight(entry, record, flags, &snapshot, &engine.pager.log);
-                            if mode != RowLock::KeyShare || ghost || seen()? == Sight::Hidden {
-                                return Err(serialization_failure(ghost));
+                            if sight(entry, record, flags, &snapshot, &engine.pager.log)? == Sight::Hidden {
+                                return Ok(LockOutcome::Missing);
                             }
                             newer = false;
                         }
@@ -576,8 +586,8 @@ impl Transaction {
                 Err(blockers) => {
                     let what = format!("{} on relation {table} of database {}", mode.name(), self.database);
                     let waited = engine.waits.wait(&self.tx, blockers, Some(what), deadline);
-                    asking.jump = waited
-                        .inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
+                    asking.jump =
+                        waited.inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
                 }
             }
         }
@@ -622,6 +632,7 @@ impl Transaction {
             return Err(Error::internal(format!("tree {} was not created by this transaction", tree.0)));
         }
         let tree = self.engine().tree_to_write(tree.0)?;
+        self.inner.lock().loaded.push(tree.clone());
         Ok(BulkBuilder::new(self.engine(), tree))
     }
 
@@ -719,10 +730,14 @@ impl Transaction {
                 settled.park(None);
             }
         }
-        if !matches!(self.tx.fate(), Fate::Committed(_)) {
+        let Fate::Committed(timestamp) = self.tx.fate() else {
             self.release_locks();
             engine.pager.log.check_healthy()?;
             return Err(Error::internal("a commit failed although the log did not"));
+        };
+        // Before anybody else hears of them.
+        for tree in std::mem::take(&mut self.inner.lock().loaded) {
+            tree.loaded_at.store(timestamp, Ordering::Release);
         }
         let published = publish();
         self.release_locks();
@@ -786,6 +801,20 @@ impl Drop for Transaction {
             tracing::error!(%error, transaction = self.tx.id, "rollback failed; the next start finishes it");
         }
     }
+}
+
+/// 40001 when the tree was loaded after the snapshot: it has only what was there then (a new index, a table that was
+/// rewritten), and not what the snapshot should see.
+fn check_age(tree: &Tree, snapshot: &Snapshot) -> Result<()> {
+    if tree.loaded_at.load(Ordering::Acquire) <= snapshot.timestamp {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to a concurrent change of the schema",
+    )
+    .with_detail("A table or index was built after this transaction's snapshot was taken.")
+    .with_hint("The transaction might succeed if retried."))
 }
 
 fn split_off<T>(list: &mut Vec<T>, at: usize) -> Vec<T> {

@@ -122,11 +122,7 @@ fn reads_of_keys_that_are_not_there_and_of_gaps_count() {
         (Box::new(move |tx| walk(tx, KeyRange::all(), down, 2)), b"zz", true),
         (Box::new(move |tx| walk(tx, KeyRange::all(), down, 2)), b"c", true),
         (Box::new(move |tx| walk(tx, KeyRange::all(), down, 2)), b"bb", false),
-        (
-            Box::new(|tx| tx.multi_get(T, &[b"b".as_slice(), b"x"], |_, _| Ok(())).unwrap()),
-            b"x",
-            true,
-        ),
+        (Box::new(|tx| tx.multi_get(T, &[b"b".as_slice(), b"x"], |_, _| Ok(())).unwrap()), b"x", true),
         (
             Box::new(|tx| {
                 let locked = tx.lock(T, b"y", RowLock::KeyShare, true, |_| ()).unwrap();
@@ -179,7 +175,10 @@ fn the_read_only_anomaly_has_no_place() {
         };
         let report = store.begin(options);
         report.start_statement();
-        assert_eq!((get(&report, b"control"), get(&report, b"receipts")), (Some("1".into()), Some("0".into())));
+        assert_eq!(
+            (get(&report, b"control"), get(&report, b"receipts")),
+            (Some("1".into()), Some("0".into()))
+        );
         report.commit().unwrap();
     }
     put(&batch, b"receipts", b"in the closed batch");

@@ -6,6 +6,8 @@
 
 pub mod chance;
 
+pub mod history;
+
 pub mod raw;
 
 pub mod script;

@@ -89,7 +89,10 @@ pub enum Step {
     /// `[1, 2 to last]`
     Index(Vec<(Node, Option<Node>)>),
     /// `.**{first to last}`; None is `last`, the deepest level.
-    AnyLevel { first: Option<u32>, last: Option<u32> },
+    AnyLevel {
+        first: Option<u32>,
+        last: Option<u32>,
+    },
     Method(Method),
     /// `?(predicate)`
     Filter(Box<Node>),

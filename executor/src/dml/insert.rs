@@ -124,12 +124,9 @@ impl Insert {
     ) -> Result<Resolved> {
         let transaction = cx.transaction();
         let layout = self.target.writer.layout.clone();
-        let Some(update) = &conflict.update else {
-            // What a fixed snapshot does not show must not decide what happens.
-            let tree = met.index.as_ref().map_or(layout.tree, |index| index.tree);
-            transaction.check_not_newer(tree, &met.key)?;
-            return Ok(Resolved::Skipped);
-        };
+        // What a fixed snapshot does not show must not decide what happens.
+        transaction.check_not_newer(met.index.as_ref().map_or(layout.tree, |index| index.tree), &met.key)?;
+        let Some(update) = &conflict.update else { return Ok(Resolved::Skipped) };
         let mut row_key = None;
         match &met.index {
             None => row_key = Some(Ok(met.key.clone())),

@@ -72,7 +72,8 @@ impl PhysicalPlan {
             found.extend(referenced.iter().map(|check| (check.referenced.id.0, false)));
             found.extend(referencing.iter().map(|check| {
                 let key = &check.key;
-                let changes = |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
+                let changes =
+                    |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
                 (check.referencing.id.0, changes(key.on_delete) || changes(key.on_update))
             }));
             nodes.extend(node.op.inputs());

@@ -266,6 +266,7 @@ impl Session {
             // Whoever was in the way has changed the schema: begin again.
             return self.copy_from(copy, layout, client);
         }
+        transaction.start_statement();
         let plan = Arc::new(planner::optimize(bound.statement.clone(), &cx)?);
         let definitions: Vec<&ColumnDef> =
             bound.columns.iter().filter_map(|&index| bound.table.columns.get(index)).collect();

@@ -9,6 +9,7 @@
 //! `prepared.rs` and `portal.rs` enter at `describe`, `run` and `start_rows`; commands that are not
 //! planned go to `utility.rs`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use parser::ast::{Expr as AstExpr, Node, SelectStmt, TypeName};
 use planner::cache::PlanKey;
 use planner::physical::plan::PhysicalPlan;
 use planner::{Bound, PlanContext};
-use storage::TableLock;
+use storage::{IsolationLevel, TableLock};
 use types::text::TextContext;
 use types::{DataType, Error, Result, Schema, Value};
 
@@ -175,7 +176,6 @@ impl Session {
         let savepoint = transaction.savepoint();
         let mut restarts = 0;
         loop {
-            transaction.start_statement();
             let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
             let mut rows =
                 executor::execute(&plan, self.environment(&planning, Arc::clone(&parameters), false)?)?;
@@ -185,7 +185,7 @@ impl Session {
                 client.row_description(&plan.schema, &expand(formats, &plan.schema));
             }
             let mut sent = 0;
-            match self.send_rows(&mut rows, &plan.schema, formats, client, &mut sent) {
+            match self.send_rows(&mut rows, &plan, formats, client, &mut sent) {
                 Ok(affected) => {
                     self.apply_host_changes(&planning.host, client)?;
                     return Ok(statement.statement.command_tag_with(sent, affected));
@@ -200,18 +200,26 @@ impl Session {
         }
     }
 
-    /// Sends every row; returns how many the statement changed.
+    /// Sends every row; returns how many the statement changed. Rows that are locked or changed are sent when all
+    /// are: one of them may ask for the statement to be run again.
     fn send_rows(
         &self,
         rows: &mut Rows,
-        schema: &Schema,
+        plan: &PhysicalPlan,
         formats: &[Format],
         client: &mut dyn Client,
         sent: &mut u64,
     ) -> Result<u64> {
+        let schema = &plan.schema;
         let formats = expand(formats, schema);
         let cx = self.settings.derived().text.clone();
-        while let Some(batch) = rows.next()? {
+        let mut held = VecDeque::new();
+        if !plan.is_read_only {
+            while let Some(batch) = rows.next()? {
+                held.push_back(batch);
+            }
+        }
+        while let Some(batch) = if plan.is_read_only { rows.next()? } else { held.pop_front() } {
             let batch = rows.printed(batch, |column| formats.get(column) == Some(&Format::Text))?;
             client.rows(&batch, schema, &formats, &cx)?;
             *sent += batch.len() as u64;
@@ -226,8 +234,6 @@ impl Session {
         parameter_types: &[DataType],
         parameters: Vec<Value>,
     ) -> Result<Rows> {
-        let transaction = self.current_transaction()?;
-        transaction.start_statement();
         let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
         executor::execute(&plan, self.environment(&planning, parameters.into(), false)?)
     }
@@ -308,7 +314,8 @@ impl Session {
         number
     }
 
-    /// The plan of a statement that is about to run, its tables locked against schema changes.
+    /// The plan of a statement that is about to run, its tables locked against schema changes, and its snapshot
+    /// taken: in READ COMMITTED after the locks, so that it sees what those it waited for have done.
     ///
     /// 25006 for a change in a read-only transaction.
     pub(crate) fn plan_and_lock(
@@ -317,6 +324,10 @@ impl Session {
         parameter_types: &[DataType],
     ) -> Result<(Planning, Arc<PhysicalPlan>)> {
         let transaction = self.current_transaction()?;
+        let is_fixed = transaction.isolation() != IsolationLevel::ReadCommitted;
+        if is_fixed {
+            transaction.start_statement();
+        }
         loop {
             let planning = self.planning()?;
             let plan = self.plan(statement, parameter_types, &planning)?;
@@ -338,6 +349,9 @@ impl Session {
             }
             // Whoever was in the way may have changed what the plan rests on.
             if Arc::ptr_eq(&self.catalog()?, planning.host.catalog()) {
+                if !is_fixed {
+                    transaction.start_statement();
+                }
                 return Ok((planning, plan));
             }
         }

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use catalog::{Catalog, CatalogChange, Relation};
-use parser::ast::{IsolationLevel as Level, LockMode, LockStmt, TransactionKind, TransactionMode, TransactionStmt};
+use parser::ast::{
+    IsolationLevel as Level, LockMode, LockStmt, TransactionKind, TransactionMode, TransactionStmt,
+};
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 

@@ -179,9 +179,9 @@ impl<K: Hash + Eq + Clone> Locks<K> {
     /// True when `me` holds one of `modes`.
     pub fn holds(&self, key: &K, modes: u8, me: &TxState) -> bool {
         let shard = self.shard(key).lock();
-        shard.get(key).is_some_and(|entry| {
-            entry.held.iter().any(|held| held.tx.id == me.id && held.modes & modes != 0)
-        })
+        shard
+            .get(key)
+            .is_some_and(|entry| entry.held.iter().any(|held| held.tx.id == me.id && held.modes & modes != 0))
     }
 
     /// Gives back `modes`. The caller bumps or ends `me` when all are given back.
@@ -206,9 +206,11 @@ impl<K: Hash + Eq + Clone> Locks<K> {
             for (key, entry) in shard.lock().iter() {
                 for held in &entry.held {
                     let counts = self.outlast || held.tx.fate() == Fate::Running;
-                    (0..8).map(|bit| 1 << bit).filter(|bit| counts && held.modes & bit != 0).for_each(|bit| {
-                        look(key, &held.tx, bit, true);
-                    });
+                    (0..8).map(|bit| 1 << bit).filter(|bit| counts && held.modes & bit != 0).for_each(
+                        |bit| {
+                            look(key, &held.tx, bit, true);
+                        },
+                    );
                 }
                 entry.queue.iter().for_each(|queued| look(key, &queued.tx, queued.mode.bit, false));
             }

@@ -100,11 +100,8 @@ impl KeySet {
 
     /// True when some key is in both.
     fn meets(&self, other: &KeySet) -> bool {
-        let (few, many) =
-            if self.trees.len() <= other.trees.len() { (self, other) } else { (other, self) };
-        few.trees
-            .iter()
-            .any(|(tree, ranges)| many.trees.get(tree).is_some_and(|others| ranges.meet(others)))
+        let (few, many) = if self.trees.len() <= other.trees.len() { (self, other) } else { (other, self) };
+        few.trees.iter().any(|(tree, ranges)| many.trees.get(tree).is_some_and(|others| ranges.meet(others)))
     }
 
     fn bytes(&self) -> usize {
@@ -144,7 +141,8 @@ impl Ranges {
         }
         // Whatever begins inside or right behind the new range becomes part of it.
         loop {
-            let next = self.map.range::<[u8], _>((Bound::Included(lower.as_slice()), Bound::Unbounded)).next();
+            let next =
+                self.map.range::<[u8], _>((Bound::Included(lower.as_slice()), Bound::Unbounded)).next();
             let Some((start, end)) = next else { break };
             if !reaches(&upper, start) {
                 break;
@@ -379,9 +377,10 @@ mod tests {
     fn text(set: &KeySet, tree: u64) -> String {
         let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "+");
         let Some(ranges) = set.trees.get(&tree) else { return String::new() };
-        let each = ranges.map.iter().map(|(lower, upper)| {
-            format!("[{},{})", show(lower), upper.as_deref().map_or("∞".into(), show))
-        });
+        let each = ranges
+            .map
+            .iter()
+            .map(|(lower, upper)| format!("[{},{})", show(lower), upper.as_deref().map_or("∞".into(), show)));
         each.collect::<Vec<_>>().join(" ")
     }
 

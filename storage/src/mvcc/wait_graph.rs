@@ -95,7 +95,8 @@ impl WaitGraph {
         let Blockers { hard, soft, on } = blockers;
         let Some((on, signal)) = on else { return Ok(false) };
         let transaction = if what.is_some() { None } else { Some(hard.first().map_or(on.id, |tx| tx.id)) };
-        let what = what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
+        let what =
+            what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
         {
             let mut waiting = self.waiting.lock();
             let own = Waiting { process_id: me.process_id, hard, soft, on, jump: false, what, transaction };
@@ -217,7 +218,9 @@ mod tests {
             .map(|(a, on)| {
                 let (graph, a) = (graph.clone(), tx[a].clone());
                 let on: Vec<_> = on.into_iter().map(|on| tx[on].clone()).collect();
-                std::thread::spawn(move || graph.wait(&a, blockers(&on.iter().collect::<Vec<_>>(), &[]), None, None))
+                std::thread::spawn(move || {
+                    graph.wait(&a, blockers(&on.iter().collect::<Vec<_>>(), &[]), None, None)
+                })
             })
             .into();
         while graph.waiting.lock().len() < 2 {

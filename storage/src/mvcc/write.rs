@@ -118,7 +118,15 @@ impl Write<'_> {
     }
 
     fn place<'k>(&'k self, tree: u64, key: &'k [u8]) -> Place<'k> {
-        Place { write: self, tree, key, asking: Asking { queue: true, jump: false }, deadline: None, queued: false, fulfilled: false }
+        Place {
+            write: self,
+            tree,
+            key,
+            asking: Asking { queue: true, jump: false },
+            deadline: None,
+            queued: false,
+            fulfilled: false,
+        }
     }
 
     /// Adds a record; `flags` says whether it is a pointer to overflow chunks.

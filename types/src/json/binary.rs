@@ -156,11 +156,7 @@ fn check_nested(bytes: &[u8], depth: usize) -> Result<()> {
                     keys = end;
                 }
             }
-            let last = if count == 0 {
-                0
-            } else {
-                read_u32(rest, head - 4).unwrap_or(usize::MAX)
-            };
+            let last = if count == 0 { 0 } else { read_u32(rest, head - 4).unwrap_or(usize::MAX) };
             if keys.checked_add(last) != Some(data.len()) {
                 return malformed("a wrong length");
             }

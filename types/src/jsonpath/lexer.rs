@@ -111,12 +111,10 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>> {
                 let (value, length) = bare(rest)?;
                 (Kind::Name(value), length)
             }
-            _ if is_special(byte) => {
-                match SYMBOLS.iter().find(|(symbol, _)| rest.starts_with(symbol)) {
-                    Some((symbol, kind)) => (Kind::Symbol(kind), symbol.len()),
-                    None => return Err(syntax_error("syntax error", rest.get(..1).unwrap_or(rest))),
-                }
-            }
+            _ if is_special(byte) => match SYMBOLS.iter().find(|(symbol, _)| rest.starts_with(symbol)) {
+                Some((symbol, kind)) => (Kind::Symbol(kind), symbol.len()),
+                None => return Err(syntax_error("syntax error", rest.get(..1).unwrap_or(rest))),
+            },
             _ => {
                 let (value, length) = bare(rest)?;
                 (Kind::Name(value), length)

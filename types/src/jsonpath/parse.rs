@@ -319,10 +319,7 @@ impl<'t> Parser<'t> {
             Kind::Symbol("$") => Base::Root,
             Kind::Symbol("@") => {
                 if self.filters == 0 {
-                    return Err(Error::new(
-                        SqlState::SYNTAX_ERROR,
-                        "@ is not allowed in root expressions",
-                    ));
+                    return Err(Error::new(SqlState::SYNTAX_ERROR, "@ is not allowed in root expressions"));
                 }
                 Base::Current
             }

@@ -97,8 +97,7 @@ fn node(item: &Node, brackets: bool, out: &mut Vec<u8>) {
 }
 
 fn letters(flags: RegexFlags) -> String {
-    let all =
-        [(flags.ignore_case, 'i'), (flags.dot_all, 's'), (flags.multi_line, 'm'), (flags.quote, 'q')];
+    let all = [(flags.ignore_case, 'i'), (flags.dot_all, 's'), (flags.multi_line, 'm'), (flags.quote, 'q')];
     all.iter().filter(|(set, _)| *set).map(|(_, letter)| letter).collect()
 }
 
