@@ -36,7 +36,7 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         "text_to_table" | "text_to_table_null" => split_text,
         // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
         "pg_partition_ancestors" => no_rows,
-        _ => return None,
+        _ => return crate::scalar::json::table_kernel(source),
     })
 }
 
