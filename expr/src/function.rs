@@ -108,6 +108,11 @@ impl Function {
         }
     }
 
+    /// Stands in FROM as rows of columns: a set, or the one row of json_to_record.
+    pub fn returns_rows(&self) -> bool {
+        self.returns_set || matches!(self.implementation, Implementation::Table(_))
+    }
+
     /// `name(type, type)`, as errors and `regprocedure` print it.
     pub fn signature(&self) -> String {
         let args: Vec<String> = self.args.iter().map(|t| t.sql_name()).collect();

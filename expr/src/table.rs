@@ -51,7 +51,7 @@ pub enum TableRows {
 }
 
 impl TableRows {
-    fn whole(columns: Vec<Arc<Vector>>) -> TableRows {
+    pub(crate) fn whole(columns: Vec<Arc<Vector>>) -> TableRows {
         TableRows::Whole { columns, taken: 0 }
     }
 
@@ -129,7 +129,7 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         "text_to_table" | "text_to_table_null" => |args| split_text(args).map(TableRows::whole),
         // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
         "pg_partition_ancestors" => |args| no_rows(args).map(TableRows::whole),
-        _ => return None,
+        _ => return crate::scalar::json::table_kernel(source),
     })
 }
 
