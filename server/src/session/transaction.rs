@@ -11,12 +11,16 @@ use parser::ast::{IsolationLevel as Level, TransactionKind, TransactionMode, Tra
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 
+use crate::database::SessionHandle;
+use crate::notify::{Pending, PendingMark};
 use crate::session::settings::Settings;
 use crate::session::{Client, Session};
 use crate::wire::encode::Severity;
 
 /// What stands for "the schema" among table locks: the OID of `pg_class`, which no table of a user has.
 const SCHEMA_LOCK: u64 = 1259;
+/// What transactions that notify take turns by at commit: the OID of `pg_database`.
+const NOTIFY_LOCK: u64 = 1262;
 
 /// Where a session stands between transactions and within one.
 #[derive(Default)]
@@ -49,6 +53,7 @@ struct NamedSavepoint {
     catalog: Option<Arc<Catalog>>,
     change: CatalogChange,
     settings: Arc<Settings>,
+    pending: PendingMark,
 }
 
 impl TransactionState {
@@ -233,15 +238,30 @@ impl Session {
         self.transaction.in_block = false;
         self.transaction.failed = false;
         self.close_portals_at_end();
+        if let Err(error) = self.prepare_notifications() {
+            log_failed_undo(self.undo_all(client));
+            return Err(error);
+        }
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
             return Ok(());
         };
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let deliver = || {
+            if !pending.is_empty() {
+                let SessionHandle { process_id, mailbox, .. } = &*self.handle;
+                self.server.channels.commit(self.database, *process_id, mailbox, &pending);
+            }
+        };
         let result = match open.transaction.take().map(Arc::try_unwrap) {
             // The schema lock is ours until it is published: nobody else has published since we looked.
-            Some(Ok(transaction)) => transaction.commit_then(|| match open.change.is_empty() {
-                true => Ok(()),
-                false => self.server.publish(self.database, &open.change),
+            Some(Ok(transaction)) => transaction.commit_then(|| {
+                let published = match open.change.is_empty() {
+                    true => Ok(()),
+                    false => self.server.publish(self.database, &open.change),
+                };
+                deliver();
+                published
             }),
             Some(Err(_)) => Err(Error::internal("the transaction is still in use at commit")),
             None => Ok(()),
@@ -253,6 +273,16 @@ impl Session {
         drop(open);
         self.end_local_settings(client);
         Ok(())
+    }
+
+    /// Takes the turn of a transaction that notifies, and looks whether its listeners have room.
+    fn prepare_notifications(&mut self) -> Result<()> {
+        if !self.pending.lock().has_messages() {
+            return Ok(());
+        }
+        let transaction = self.current_transaction()?;
+        transaction.lock_table(NOTIFY_LOCK, TableLock::Exclusive, true)?;
+        self.server.channels.check_room(self.database, &self.pending.lock())
     }
 
     fn end_local_settings(&mut self, client: &mut dyn Client) {
@@ -272,6 +302,7 @@ impl Session {
     }
 
     fn undo_all(&mut self, client: &mut dyn Client) -> Result<()> {
+        *self.pending.lock() = Pending::default();
         self.close_portals_at_end();
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
@@ -328,6 +359,7 @@ impl Session {
         let Some(last) = open.savepoints.last() else { return Ok(()) };
         open.catalog = last.catalog.clone();
         open.change = last.change.clone();
+        self.pending.lock().back_to(last.pending);
         match &open.transaction {
             Some(transaction) => transaction.rollback_to(last.savepoint),
             None => Ok(()),
@@ -356,6 +388,7 @@ impl Session {
                         catalog: open.catalog.clone(),
                         change: open.change.clone(),
                         settings,
+                        pending: self.pending.lock().mark(),
                     });
                 }
                 Ok("SAVEPOINT")
