@@ -32,8 +32,6 @@ pub fn superuser(id: RoleId, name: &str) -> RoleDef {
 }
 
 /// Roles that every server has, with PostgreSQL's OIDs: their rights are in the code, their members anybody's.
-pub const READ_ALL_DATA: RoleId = RoleId(6181);
-pub const WRITE_ALL_DATA: RoleId = RoleId(6182);
 pub const MONITOR: RoleId = RoleId(3373);
 pub const READ_ALL_SETTINGS: RoleId = RoleId(3374);
 pub const READ_ALL_STATS: RoleId = RoleId(3375);
@@ -42,9 +40,7 @@ pub const CHECKPOINT: RoleId = RoleId(4544);
 
 /// The definitions of those roles; they are in every catalog and never stored.
 pub fn predefined_roles() -> impl Iterator<Item = RoleDef> {
-    const ROLES: [(RoleId, &str, &[RoleId]); 7] = [
-        (READ_ALL_DATA, "pg_read_all_data", &[]),
-        (WRITE_ALL_DATA, "pg_write_all_data", &[]),
+    const ROLES: [(RoleId, &str, &[RoleId]); 5] = [
         (MONITOR, "pg_monitor", &[READ_ALL_SETTINGS, READ_ALL_STATS]),
         (READ_ALL_SETTINGS, "pg_read_all_settings", &[]),
         (READ_ALL_STATS, "pg_read_all_stats", &[]),

@@ -106,6 +106,14 @@ impl SessionHost {
         })
     }
 
+    /// Whether this role may see what sessions of `user` run.
+    fn may_see_statements_of(&self, user: &str) -> bool {
+        let (catalog, own) = (&self.catalog, self.role.id);
+        catalog.is_superuser(own)
+            || catalog.has_rights_of(own, catalog::bootstrap::READ_ALL_STATS)
+            || catalog.role_by_name(user).is_some_and(|user| catalog.has_rights_of(own, user.id))
+    }
+
     fn system(&self) -> SystemContext<'_> {
         SystemContext { catalog: &self.catalog, runtime: self }
     }
@@ -313,13 +321,15 @@ impl Runtime for SessionHost {
             .iter()
             .map(|session| {
                 let activity = session.activity.lock().clone();
+                let is_visible = self.may_see_statements_of(&session.user);
+                let client = session.client_address.filter(|_| is_visible);
                 SessionRow {
                     pid: session.process_id,
                     database: session.database.clone(),
                     user: session.user.clone(),
                     application_name: activity.application_name,
-                    client_address: session.client_address.map(|address| address.ip().to_string()),
-                    client_port: session.client_address.map(|address| i32::from(address.port())),
+                    client_address: client.map(|address| address.ip().to_string()),
+                    client_port: client.map(|address| i32::from(address.port())),
                     backend_start: session.start_time,
                     transaction_start: activity.transaction_start,
                     query_start: activity.query_start,
@@ -327,7 +337,7 @@ impl Runtime for SessionHost {
                     wait_event_type: (activity.state != "active").then(|| "Client".to_string()),
                     wait_event: (activity.state != "active").then(|| "ClientRead".to_string()),
                     state: activity.state.to_string(),
-                    query: activity.query,
+                    query: if is_visible { activity.query } else { "<insufficient privilege>".into() },
                 }
             })
             .collect()
