@@ -1001,6 +1001,7 @@ pub struct Derived {
     pub session_user: String,
     /// SET ROLE; "none" is the session's user.
     pub role: String,
+    pub default_deferrable: bool,
     /// Notices below this are not sent (PostgreSQL's order of levels).
     pub min_message_rank: usize,
 }
@@ -1027,6 +1028,7 @@ impl Settings {
                 default_read_only: false,
                 session_user: String::new(),
                 role: String::new(),
+                default_deferrable: false,
                 min_message_rank: 0,
             }),
         };
@@ -1237,10 +1239,11 @@ impl Settings {
             idle_session_timeout_ms: milliseconds("idle_session_timeout"),
             work_mem_bytes: kilobytes("work_mem"),
             memory_limit_bytes: kilobytes("memory_limit"),
-            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation"))?,
+            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation")),
             session_user: self.number_or_word("session_authorization").to_string(),
             role: self.number_or_word("role").to_string(),
             default_read_only: self.bool("default_transaction_read_only"),
+            default_deferrable: self.bool("default_transaction_deferrable"),
             min_message_rank: levels.iter().position(|level| *level == min_message).unwrap_or(0),
             text,
         });
@@ -1248,13 +1251,12 @@ impl Settings {
     }
 }
 
-/// The store's level for PostgreSQL's words. SERIALIZABLE is 0A000 until the store keeps its promise.
-pub fn isolation_level(words: &str) -> Result<IsolationLevel> {
+/// The store's level for one of [`ISOLATION_LEVELS`].
+fn isolation_level(words: &str) -> IsolationLevel {
     match words {
-        "read committed" | "read uncommitted" => Ok(IsolationLevel::ReadCommitted),
-        "repeatable read" => Ok(IsolationLevel::RepeatableRead),
-        _ => Err(Error::not_supported("isolation level SERIALIZABLE")
-            .with_hint("Use REPEATABLE READ, and lock what a decision rests on with SELECT … FOR UPDATE.")),
+        "serializable" => IsolationLevel::Serializable,
+        "repeatable read" => IsolationLevel::RepeatableRead,
+        _ => IsolationLevel::ReadCommitted,
     }
 }
 

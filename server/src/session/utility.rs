@@ -124,7 +124,10 @@ impl Session {
                 self.pending.lock().notify(message);
                 Ok(tag)
             }
-            Node::Lock(_) => Err(Error::not_supported(&tag).with_hint("Lock rows with SELECT … FOR UPDATE.")),
+            Node::Lock(lock) => {
+                self.lock_tables(lock)?;
+                Ok(tag)
+            }
             Node::Call(_) | Node::Do(_) | Node::CreateFunction(_) | Node::CreateTrigger(_) => {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
@@ -234,6 +237,15 @@ impl Session {
                 })?;
                 return self.set_transaction(&[TransactionMode::ReadOnly(value)]);
             }
+            ("transaction_deferrable", Some(value)) => {
+                let value = settings::parse_bool(value).ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "parameter \"transaction_deferrable\" requires a Boolean value",
+                    )
+                })?;
+                return self.set_transaction(&[TransactionMode::Deferrable(value)]);
+            }
             _ => {}
         }
         if local && !self.transaction.in_block() {
@@ -272,6 +284,7 @@ impl Session {
         match name {
             "transaction_isolation" => Ok(self.isolation_name().to_string()),
             "transaction_read_only" => Ok(on_off(self.is_read_only()).to_string()),
+            "transaction_deferrable" => Ok(on_off(self.is_deferrable()).to_string()),
             _ => self.settings.show(name),
         }
     }
@@ -351,6 +364,7 @@ impl Session {
                 self.set_setting("session_authorization", None, false, client)?;
                 self.set(&reset, client)?;
                 *self.drawn.lock() = super::Drawn::default();
+                self.advisory.unlock_all();
                 Ok(())
             }
             // Plans are shared by all sessions and checked before each use: there is nothing to drop.
