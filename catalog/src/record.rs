@@ -121,6 +121,7 @@ fn write_role(out: &mut Writer, def: &RoleDef) {
     out.option(&def.password, |out, text| out.string(text));
     out.option(&def.valid_until, |out, at| out.i64(*at));
     out.list(&def.member_of, |out, role| out.u32(role.0));
+    out.list(&def.admin_of, |out, role| out.u32(role.0));
 }
 
 fn read_role(input: &mut Reader<'_>) -> Result<RoleDef> {
@@ -138,6 +139,10 @@ fn read_role(input: &mut Reader<'_>) -> Result<RoleDef> {
         password: input.option(Reader::string)?,
         valid_until: input.option(Reader::i64)?,
         member_of: input.list(|input| Ok(RoleId(input.u32()?)))?,
+        admin_of: match input.bytes.is_empty() {
+            true => Vec::new(),
+            false => input.list(|input| Ok(RoleId(input.u32()?)))?,
+        },
     })
 }
 

@@ -129,6 +129,7 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         "text_to_table" | "text_to_table_null" => |args| split_text(args).map(TableRows::whole),
         // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
         "pg_partition_ancestors" => |args| no_rows(args).map(TableRows::whole),
+        "pg_listening_channels" => |args| listening_channels(args).map(TableRows::whole),
         _ => return crate::scalar::json::table_kernel(source),
     })
 }
@@ -202,6 +203,18 @@ fn split_text(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
         parts.iter().for_each(|part| builder.push(part));
     }
     Ok(vec![Arc::new(builder.finish())])
+}
+
+/// The host's answer is an array.
+fn listening_channels(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let channels = args.cx.host.call("pg_listening_channels", &[])?;
+    let channels = match &channels {
+        Value::Array(array) => array.elements.as_slice(),
+        _ => &[],
+    };
+    let mut rows = VectorBuilder::new(args.result.physical, channels.len());
+    channels.iter().for_each(|channel| rows.push(channel));
+    Ok(vec![Arc::new(rows.finish())])
 }
 
 fn no_rows(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {

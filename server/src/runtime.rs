@@ -14,6 +14,7 @@ use storage::{AdvisoryKey, SessionLocks, Store, Transaction, TreeId};
 use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use crate::database::Server;
+use crate::notify::{Message, Pending};
 use crate::session::prepared::Prepared;
 use crate::session::settings::{self, Context, Kind, Settings};
 use crate::session::{Drawn, Session};
@@ -26,6 +27,7 @@ pub struct SessionHost {
     server: Arc<Server>,
     catalog: Arc<Catalog>,
     role: Arc<RoleDef>,
+    session_user: Arc<RoleDef>,
     database: String,
     settings: Arc<Settings>,
     /// Settings whose value belongs to the transaction.
@@ -34,6 +36,7 @@ pub struct SessionHost {
     deferrable: bool,
     search_path: Vec<SchemaId>,
     drawn: Arc<Mutex<Drawn>>,
+    pending: Arc<Mutex<Pending>>,
     /// What set_config asked for, to be taken over after the statement.
     changes: Mutex<Vec<(String, String, bool)>>,
     /// To be sent after the statement.
@@ -47,10 +50,12 @@ pub struct SessionHost {
 
 impl SessionHost {
     pub(crate) fn new(session: &Session, catalog: Arc<Catalog>, search_path: &[String]) -> SessionHost {
-        let search_path = catalog.search_schemas(search_path, &session.role.name);
+        let identity = session.identity();
+        let search_path = catalog.search_schemas(search_path, &identity.current.name);
         SessionHost {
             server: Arc::clone(&session.server),
-            role: Arc::clone(&session.role),
+            role: identity.current,
+            session_user: identity.session,
             database: session.handle.database.clone(),
             settings: Arc::clone(&session.settings),
             isolation: session.isolation_name(),
@@ -58,6 +63,7 @@ impl SessionHost {
             deferrable: session.is_deferrable(),
             search_path,
             drawn: Arc::clone(&session.drawn),
+            pending: Arc::clone(&session.pending),
             changes: Mutex::default(),
             warnings: Mutex::default(),
             transaction: session.transaction.transaction().map_or_else(Weak::new, Arc::downgrade),
@@ -134,6 +140,39 @@ impl SessionHost {
         })
     }
 
+    /// Whether this role may stop a session of `user`. 42501.
+    fn check_may_signal(&self, user: &str, terminate: bool) -> Result<()> {
+        let catalog = &self.catalog;
+        let own = self.role.id;
+        let Some(user) = catalog.role_by_name(user).filter(|_| !catalog.is_superuser(own)) else {
+            return Ok(());
+        };
+        let denied = |message: String| Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        if user.superuser {
+            return denied(match terminate {
+                true => "must be a superuser to terminate superuser process".into(),
+                false => "must be a superuser to cancel superuser query".into(),
+            });
+        }
+        let may = catalog.has_rights_of(own, user.id)
+            || catalog.has_rights_of(own, catalog::bootstrap::SIGNAL_BACKEND);
+        if may {
+            return Ok(());
+        }
+        denied(match terminate {
+            true => "must be a member of the role whose process is being terminated or member of pg_signal_backend".into(),
+            false => "must be a member of the role whose query is being canceled or member of pg_signal_backend".into(),
+        })
+    }
+
+    /// Whether this role may see what sessions of `user` run.
+    fn may_see_statements_of(&self, user: &str) -> bool {
+        let (catalog, own) = (&self.catalog, self.role.id);
+        catalog.is_superuser(own)
+            || catalog.has_rights_of(own, catalog::bootstrap::READ_ALL_STATS)
+            || catalog.role_by_name(user).is_some_and(|user| catalog.has_rights_of(own, user.id))
+    }
+
     fn system(&self) -> SystemContext<'_> {
         SystemContext { catalog: &self.catalog, runtime: self }
     }
@@ -199,7 +238,7 @@ impl Host for SessionHost {
     }
 
     fn session_user(&self) -> String {
-        self.role.name.clone()
+        self.session_user.name.clone()
     }
 
     fn current_database(&self) -> String {
@@ -263,10 +302,33 @@ impl Host for SessionHost {
                 let Some(process_id) = args.first().and_then(Value::as_i64) else { return Ok(Value::Null) };
                 let session = i32::try_from(process_id).ok().and_then(|id| self.server.session(id));
                 let Some(session) = session else { return Ok(Value::Bool(false)) };
+                self.check_may_signal(&session.user, source == "pg_terminate_backend")?;
                 session.cancel.cancel();
                 if source == "pg_terminate_backend" {
                     session.terminate.notify_one();
                 }
+                Ok(Value::Bool(true))
+            }
+            "pg_notify" => {
+                let text = |at: usize| args.get(at).and_then(Value::as_str).unwrap_or_default();
+                let message = Message::new(text(0), text(1))?;
+                self.pending.lock().notify(message);
+                Ok(Value::text(""))
+            }
+            "pg_listening_channels" => {
+                let channels = self.server.channels.of(self.process_id);
+                let channels = channels.into_iter().map(Value::text).collect();
+                Ok(Value::Array(Arc::new(ArrayValue::from_elements(DataType::TEXT, channels))))
+            }
+            "pg_notification_queue_usage" => Ok(Value::Float64(self.server.channels.usage())),
+            "pg_reload_conf" => {
+                if !self.role.superuser {
+                    return Err(Error::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        "permission denied for function pg_reload_conf",
+                    ));
+                }
+                self.server.reload();
                 Ok(Value::Bool(true))
             }
             _ => catalog::system::functions::call(&self.system(), source, args),
@@ -337,13 +399,15 @@ impl Runtime for SessionHost {
             .iter()
             .map(|session| {
                 let activity = session.activity.lock().clone();
+                let is_visible = self.may_see_statements_of(&session.user);
+                let client = session.client_address.filter(|_| is_visible);
                 SessionRow {
                     pid: session.process_id,
                     database: session.database.clone(),
                     user: session.user.clone(),
                     application_name: activity.application_name,
-                    client_address: session.client_address.map(|address| address.ip().to_string()),
-                    client_port: session.client_address.map(|address| i32::from(address.port())),
+                    client_address: client.map(|address| address.ip().to_string()),
+                    client_port: client.map(|address| i32::from(address.port())),
                     backend_start: session.start_time,
                     transaction_start: activity.transaction_start,
                     query_start: activity.query_start,
@@ -351,7 +415,7 @@ impl Runtime for SessionHost {
                     wait_event_type: (activity.state != "active").then(|| "Client".to_string()),
                     wait_event: (activity.state != "active").then(|| "ClientRead".to_string()),
                     state: activity.state.to_string(),
-                    query: activity.query,
+                    query: if is_visible { activity.query } else { "<insufficient privilege>".into() },
                 }
             })
             .collect()

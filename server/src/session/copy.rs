@@ -308,7 +308,7 @@ impl Session {
     /// 42809 for what is no table: a view's rows are copied by a query.
     fn check_copied_table(&self, relation: &RangeVar) -> Result<()> {
         let catalog = self.catalog()?;
-        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
+        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.current_role().name);
         match catalog.find_relation(relation.schema.as_deref(), &relation.name, &path)? {
             Some(Relation::Table(_) | Relation::Virtual(_)) => Ok(()),
             Some(other) => {

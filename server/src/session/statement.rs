@@ -174,6 +174,7 @@ impl Session {
         let parameters: Arc<[Value]> = parameters.into();
         let transaction = self.current_transaction()?;
         let savepoint = transaction.savepoint();
+        let pending = self.pending.lock().mark();
         let mut restarts = 0;
         loop {
             let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
@@ -193,6 +194,7 @@ impl Session {
                 Err(error) if executor::is_restart(&error) && sent == 0 && restarts < MAX_RESTARTS => {
                     drop(rows);
                     transaction.undo_to(savepoint)?;
+                    self.pending.lock().back_to(pending);
                     restarts += 1;
                 }
                 Err(error) => return Err(error),
@@ -361,9 +363,10 @@ impl Session {
     pub(crate) fn planning(&self) -> Result<Planning> {
         let catalog = self.catalog()?;
         let derived = Arc::clone(self.settings.derived());
+        let role = self.current_role();
         let mut search_path = Vec::with_capacity(derived.search_path.len());
         for name in &derived.search_path {
-            let name = if name == "$user" { &self.role.name } else { name };
+            let name = if name == "$user" { &role.name } else { name };
             if catalog.schema_by_name(name).is_some() {
                 search_path.push(name.clone());
             }
@@ -418,9 +421,10 @@ impl Session {
         let (planning, bound) = loop {
             let planning = self.planning()?;
             let cx = planning.context(&statement.query_text, &[]);
-            let Bound::Ddl(bound) = planner::bind(&statement.statement, &cx)? else {
+            let Bound::Ddl(mut bound) = planner::bind(&statement.statement, &cx)? else {
                 return Err(Error::not_supported(&tag));
             };
+            super::ddl::keep_password(&mut bound)?;
             for (relation, mode) in super::ddl::locks(&bound.ddl, planning.host.catalog()) {
                 transaction.lock_table(u64::from(relation.0), mode, true)?;
             }
@@ -430,7 +434,9 @@ impl Session {
         };
         transaction.start_statement();
         for notice in &bound.notices {
-            self.send_notice(client, Severity::Notice, notice);
+            let is_warning = notice.code() == types::SqlState::WARNING;
+            let severity = if is_warning { Severity::Warning } else { Severity::Notice };
+            self.send_notice(client, severity, notice);
         }
         let environment = self.environment(&planning, Arc::from([]), false)?;
         let outcome = execute_ddl(&bound, &ExecContext::new(environment))?;

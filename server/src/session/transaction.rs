@@ -13,12 +13,16 @@ use parser::ast::{
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 
+use crate::database::SessionHandle;
+use crate::notify::{Pending, PendingMark};
 use crate::session::settings::Settings;
 use crate::session::{Client, Session};
 use crate::wire::encode::Severity;
 
 /// What stands for "the schema" among table locks: the OID of `pg_class`, which no table of a user has.
 const SCHEMA_LOCK: u64 = 1259;
+/// What transactions that notify take turns by at commit: the OID of `pg_database`.
+const NOTIFY_LOCK: u64 = 1262;
 
 /// Where a session stands between transactions and within one.
 #[derive(Default)]
@@ -59,6 +63,7 @@ struct NamedSavepoint {
     catalog: Option<Arc<Catalog>>,
     change: CatalogChange,
     settings: Arc<Settings>,
+    pending: PendingMark,
 }
 
 impl TransactionState {
@@ -252,6 +257,7 @@ impl Session {
         };
         // It takes no snapshot: the isolation level may still be set after it.
         let used = self.transaction.open.as_ref().is_some_and(|open| open.used);
+        let role = self.current_role();
         let transaction = self.current_transaction()?;
         if let Some(open) = &mut self.transaction.open {
             open.used = used;
@@ -259,7 +265,7 @@ impl Session {
         for range in &statement.relations {
             loop {
                 let catalog = self.catalog()?;
-                let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
+                let path = catalog.search_schemas(&self.settings.derived().search_path, &role.name);
                 let found = catalog.find_relation(range.schema.as_deref(), &range.name, &path);
                 let Ok(Some(relation)) = found else {
                     let name = range.schema.iter().map(|schema| format!("{schema}.")).collect::<String>();
@@ -272,7 +278,14 @@ impl Session {
                         .at(range.span))
                 };
                 match relation {
-                    Relation::Table(_) => {}
+                    Relation::Table(table) => {
+                        if !catalog.is_superuser(role.id) && !catalog.has_rights_of(role.id, table.owner) {
+                            return Err(Error::new(
+                                SqlState::INSUFFICIENT_PRIVILEGE,
+                                format!("permission denied for table {}", table.name),
+                            ));
+                        }
+                    }
                     Relation::Index { .. } => return refuse("indexes"),
                     Relation::Sequence(_) => return refuse("sequences"),
                     _ => {
@@ -325,15 +338,30 @@ impl Session {
         self.transaction.in_block = false;
         self.transaction.failed = false;
         self.close_portals_at_end();
+        if let Err(error) = self.prepare_notifications() {
+            log_failed_undo(self.undo_all(client));
+            return Err(error);
+        }
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
             return Ok(());
         };
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let deliver = || {
+            if !pending.is_empty() {
+                let SessionHandle { process_id, mailbox, .. } = &*self.handle;
+                self.server.channels.commit(self.database, *process_id, mailbox, &pending);
+            }
+        };
         let result = match open.transaction.take().map(Arc::try_unwrap) {
             // The schema lock is ours until it is published: nobody else has published since we looked.
-            Some(Ok(transaction)) => transaction.commit_then(|| match open.change.is_empty() {
-                true => Ok(()),
-                false => self.server.publish(self.database, &open.change),
+            Some(Ok(transaction)) => transaction.commit_then(|| {
+                let published = match open.change.is_empty() {
+                    true => Ok(()),
+                    false => self.server.publish(self.database, &open.change),
+                };
+                deliver();
+                published
             }),
             Some(Err(_)) => Err(Error::internal("the transaction is still in use at commit")),
             None => Ok(()),
@@ -345,6 +373,16 @@ impl Session {
         drop(open);
         self.end_local_settings(client);
         Ok(())
+    }
+
+    /// Takes the turn of a transaction that notifies, and looks whether its listeners have room.
+    fn prepare_notifications(&mut self) -> Result<()> {
+        if !self.pending.lock().has_messages() {
+            return Ok(());
+        }
+        let transaction = self.current_transaction()?;
+        transaction.lock_table(NOTIFY_LOCK, TableLock::Exclusive, true)?;
+        self.server.channels.check_room(self.database, &self.pending.lock())
     }
 
     fn end_local_settings(&mut self, client: &mut dyn Client) {
@@ -364,6 +402,7 @@ impl Session {
     }
 
     fn undo_all(&mut self, client: &mut dyn Client) -> Result<()> {
+        *self.pending.lock() = Pending::default();
         self.close_portals_at_end();
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
@@ -420,6 +459,7 @@ impl Session {
         let Some(last) = open.savepoints.last() else { return Ok(()) };
         open.catalog = last.catalog.clone();
         open.change = last.change.clone();
+        self.pending.lock().back_to(last.pending);
         match &open.transaction {
             Some(transaction) => transaction.rollback_to(last.savepoint),
             None => Ok(()),
@@ -448,6 +488,7 @@ impl Session {
                         catalog: open.catalog.clone(),
                         change: open.change.clone(),
                         settings,
+                        pending: self.pending.lock().mark(),
                     });
                 }
                 Ok("SAVEPOINT")
