@@ -28,6 +28,12 @@ impl Binder<'_> {
         if let Some(option) = create.options.first() {
             return Err(Error::not_supported(format!("view option \"{}\"", option.name)).at(option.span));
         }
+        if changes_rows(&create.query) {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "views must not contain data-modifying statements in WITH",
+            ));
+        }
         let schema = self.creation_schema(&create.relation)?;
         self.stars = Some(Vec::new());
         let (query, _) = self.query(&create.query, true)?;
@@ -86,6 +92,11 @@ impl Binder<'_> {
             replaces,
         })))
     }
+}
+
+/// Whether the query's own WITH holds a statement that changes rows.
+pub(super) fn changes_rows(query: &ast::SelectStmt) -> bool {
+    query.with.iter().flat_map(|with| &with.ctes).any(|cte| !matches!(cte.query, ast::Node::Select(_)))
 }
 
 /// 42P16 when a replaced view would lose or change a column.

@@ -315,13 +315,15 @@ impl Session {
             if !plan.is_read_only {
                 self.check_writable(&statement.statement.command_tag())?;
             }
-            let target = plan.target();
             for &relation in &plan.depends_on {
                 if relation < catalog::FIRST_USER_OID {
                     continue;
                 }
-                let mode =
-                    if target == Some(relation) { TableLock::RowExclusive } else { TableLock::AccessShare };
+                let mode = if plan.targets().any(|target| target == relation) {
+                    TableLock::RowExclusive
+                } else {
+                    TableLock::AccessShare
+                };
                 transaction.lock_table(u64::from(relation), mode, true)?;
             }
             // Whoever was in the way may have changed what the plan rests on.
