@@ -99,9 +99,6 @@ fn assign(
         ));
     }
     let value = setting.normalize(value)?;
-    if setting.name == "default_transaction_isolation" {
-        settings::isolation_level(&value)?;
-    }
     assigned.insert(setting.name, Assigned { value, source });
     Ok(())
 }

@@ -240,7 +240,7 @@ impl Binder<'_> {
         Ok(self.single(query.plan, item, hidden, None))
     }
 
-    fn view_query(&mut self, view: &Arc<ViewDef>) -> Result<Query> {
+    pub(super) fn view_query(&mut self, view: &Arc<ViewDef>) -> Result<Query> {
         let mut statements = parser::parse(&view.definition)?;
         let statement = match (statements.pop(), statements.is_empty()) {
             (Some(statement), true) => statement,
