@@ -60,6 +60,7 @@ impl PhysicalPlan {
                 Op::Insert(insert) => (&insert.foreign_keys, &[]),
                 Op::Update(update) => (&update.foreign_keys, &update.referenced_by),
                 Op::Delete(delete) => (&[], &delete.referenced_by),
+                Op::Merge(merge) => (&merge.foreign_keys, &merge.referenced_by),
                 Op::LockRows { targets, .. } => {
                     found.extend(targets.iter().map(|target| (target.table.id.0, false)));
                     (&[], &[])
