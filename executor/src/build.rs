@@ -100,6 +100,7 @@ fn build_bare(node: &Arc<Node>, limit: Option<&Arc<Node>>, cx: &ExecContext) -> 
         Op::Insert(op) => Box::new(dml::insert::Insert::new(node, build(&op.input, cx)?, cx)?),
         Op::Update(op) => Box::new(dml::update::Update::new(node, build(&op.input, cx)?, cx)?),
         Op::Delete(op) => Box::new(dml::delete::Delete::new(node, build(&op.input, cx)?, cx)?),
+        Op::Merge(op) => Box::new(dml::merge::Merge::new(node, build(&op.input, cx)?, cx)?),
         other => return Err(types::Error::internal(format!("no operator yet for {other:?}"))),
     })
 }
@@ -242,5 +243,6 @@ fn each_expr(op: &Op, f: &mut dyn FnMut(&Expr)) {
                 all(&recheck.filter, f);
             }
         }
+        Op::Merge(op) => op.each_expr(f),
     }
 }

@@ -17,6 +17,7 @@ use planner::{NoStatistics, PlanContext, PlannerSettings};
 use storage::{Store, Transaction};
 use types::{Batch, Error, Result, TextContext, Value, Vector};
 
+use crate::dml::foreign_key::{ReferencedKeys, ReferencingKeys};
 use crate::memory::{Memory, Reservation};
 use crate::ops::cte::CteStates;
 use crate::ops::sub_plan::SubPlanStates;
@@ -75,6 +76,8 @@ struct StatementState {
     sub_plans: SubPlanStates,
     ctes: CteStates,
     affected: AtomicU64,
+    /// Foreign keys to look at when all changes of the statement are made.
+    at_end: Mutex<Vec<(ReferencingKeys, ReferencedKeys)>>,
     stats: Mutex<Vec<NodeStats>>,
 }
 
@@ -95,6 +98,7 @@ impl ExecContext {
                 memory,
                 plan,
                 affected: AtomicU64::new(0),
+                at_end: Mutex::new(Vec::new()),
                 stats: Mutex::new(Vec::new()),
             }),
             plan_parameters: RefCell::new(vec![Value::Null; parameters]),
@@ -166,6 +170,32 @@ impl ExecContext {
 
     pub(crate) fn add_affected(&self, rows: u64) {
         self.statement.affected.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Takes the count back to what it was: what a CTE changes does not count.
+    pub(crate) fn set_affected(&self, rows: u64) {
+        self.statement.affected.store(rows, Ordering::Relaxed);
+    }
+
+    /// True when several parts of the statement change rows, so that one may bring what another refers to.
+    pub(crate) fn has_several_changes(&self) -> bool {
+        self.statement.plan.as_ref().is_some_and(|plan| plan.targets().count() > 1)
+    }
+
+    /// Keeps the checks of a change until the statement has made all of its changes: they need a snapshot
+    /// of then, and the statement's other parts the one they began with.
+    pub(crate) fn check_at_end(&self, referencing: ReferencingKeys, referenced: ReferencedKeys) {
+        self.statement.at_end.lock().push((referencing, referenced));
+    }
+
+    /// Makes the checks that [`ExecContext::check_at_end`] has kept. 23503.
+    pub(crate) fn finish_changes(&self) -> Result<()> {
+        let kept = std::mem::take(&mut *self.statement.at_end.lock());
+        for (mut referencing, mut referenced) in kept {
+            referencing.finish(self)?;
+            referenced.finish(self)?;
+        }
+        Ok(())
     }
 
     /// Calls `f` with the context that expressions are evaluated in.

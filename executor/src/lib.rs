@@ -21,6 +21,7 @@ pub mod ddl;
 pub mod instrument;
 pub mod spill;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use planner::physical::plan::{NodeStats, PhysicalPlan};
@@ -38,7 +39,7 @@ use operator::BoxOperator;
 pub fn execute(plan: &Arc<PhysicalPlan>, environment: Environment) -> Result<Rows> {
     let cx = ExecContext::with_plan(environment, Some(plan.clone()));
     let root = build::build(&plan.root, &cx)?;
-    Ok(Rows { plan: plan.clone(), cx, root: Some(root) })
+    Ok(Rows { plan: plan.clone(), cx, root: Some(root), ahead: VecDeque::new() })
 }
 
 /// A running plan. Owned and `Send`: a portal may keep it between messages, as long as it is dropped
@@ -47,6 +48,8 @@ pub struct Rows {
     plan: Arc<PhysicalPlan>,
     cx: ExecContext,
     root: Option<BoxOperator>,
+    /// Rows computed already, see [`Rows::run_ahead`].
+    ahead: VecDeque<Batch>,
 }
 
 impl Rows {
@@ -57,12 +60,46 @@ impl Rows {
     /// which [`is_restart`] holds asks for the statement to be run again with a newer snapshot.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Batch>> {
+        if let Some(batch) = self.ahead.pop_front() {
+            return Ok(Some(batch));
+        }
         let Some(root) = &mut self.root else { return Ok(None) };
         let result = self.cx.check_interrupt().and_then(|()| root.next(&self.cx));
-        if !matches!(result, Ok(Some(_))) {
-            self.root = None;
+        match result {
+            Ok(Some(batch)) => Ok(Some(batch)),
+            Ok(None) => {
+                self.root = None;
+                self.finish()?;
+                Ok(None)
+            }
+            Err(error) => {
+                self.root = None;
+                Err(error)
+            }
         }
-        result
+    }
+
+    /// What is left to do when the last row is out: changes of WITH that nobody has read to their end (the
+    /// last first, since it may read those before it), and the checks of all changes.
+    fn finish(&mut self) -> Result<()> {
+        for cte in self.plan.ctes.iter().rev().filter(|cte| cte.node.target().is_some()) {
+            ops::cte::run_to_end(cte.id, &self.cx)?;
+        }
+        self.cx.finish_changes()
+    }
+
+    /// Makes all changes of the statement now, keeping the rows it returns: a portal that is read in parts, or
+    /// not to its end, must not make half of them. Does nothing when the statement changes no rows.
+    pub fn run_ahead(&mut self) -> Result<()> {
+        if self.plan.targets().next().is_none() {
+            return Ok(());
+        }
+        let mut rows = VecDeque::new();
+        while let Some(batch) = self.next()? {
+            rows.push_back(batch);
+        }
+        self.ahead = rows;
+        Ok(())
     }
 
     /// `batch` with the columns chosen by `is_text` as the client reads them: those whose text form

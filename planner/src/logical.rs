@@ -173,6 +173,7 @@ pub enum LogicalPlan {
     Insert(Insert),
     Update(Update),
     Delete(Delete),
+    Merge(Merge),
 }
 
 #[derive(Debug, Clone)]
@@ -381,6 +382,68 @@ pub struct Delete {
     pub returning: Option<Vec<Computed>>,
 }
 
+/// MERGE. `source` is the data source joined to the target: the target's key and old columns are NULL where
+/// nothing matched. Expressions of the clauses are over the source's columns.
+#[derive(Debug, Clone)]
+pub struct Merge {
+    pub table: Arc<TableDef>,
+    pub source: Box<LogicalPlan>,
+    pub row_key: ColumnId,
+    pub old: Vec<(ColumnId, usize)>,
+    pub whens: Vec<MergeWhen>,
+    /// Generated columns, by ordinal, over `row`.
+    pub generated: Vec<(usize, Expr)>,
+    pub checks: Vec<Check>,
+    /// The new row by ordinal.
+    pub row: Vec<(ColumnId, usize)>,
+}
+
+/// A WHEN clause: the first one whose condition holds decides.
+#[derive(Debug, Clone)]
+pub struct MergeWhen {
+    pub matched: bool,
+    pub condition: Vec<Expr>,
+    pub action: MergeAction,
+}
+
+#[derive(Debug, Clone)]
+pub enum MergeAction {
+    DoNothing,
+    Delete,
+    /// Ordinal := value.
+    Update(Vec<(usize, Expr)>),
+    /// A value for each of the table's columns.
+    Insert(Vec<Expr>),
+}
+
+impl Merge {
+    fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        for when in &self.whens {
+            when.condition.iter().for_each(&mut *f);
+            match &when.action {
+                MergeAction::DoNothing | MergeAction::Delete => {}
+                MergeAction::Update(assignments) => assignments.iter().for_each(|(_, value)| f(value)),
+                MergeAction::Insert(values) => values.iter().for_each(&mut *f),
+            }
+        }
+        self.generated.iter().for_each(|(_, value)| f(value));
+        self.checks.iter().for_each(|check| f(&check.predicate));
+    }
+
+    fn each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        for when in &mut self.whens {
+            when.condition.iter_mut().for_each(&mut *f);
+            match &mut when.action {
+                MergeAction::DoNothing | MergeAction::Delete => {}
+                MergeAction::Update(assignments) => assignments.iter_mut().for_each(|(_, value)| f(value)),
+                MergeAction::Insert(values) => values.iter_mut().for_each(&mut *f),
+            }
+        }
+        self.generated.iter_mut().for_each(|(_, value)| f(value));
+        self.checks.iter_mut().for_each(|check| f(&mut check.predicate));
+    }
+}
+
 /// A subquery as bound, held beside the expression that names it until decorrelation.
 #[derive(Debug, Clone)]
 pub struct BoundSubquery {
@@ -448,6 +511,7 @@ impl LogicalPlan {
             | LogicalPlan::Delete(Delete { returning, .. }) => {
                 out.extend(returning.iter().flatten().map(|computed| computed.id));
             }
+            LogicalPlan::Merge(_) => {}
         }
     }
 
@@ -475,6 +539,7 @@ impl LogicalPlan {
             LogicalPlan::Insert(insert) => vec![&insert.source],
             LogicalPlan::Update(update) => vec![&update.source],
             LogicalPlan::Delete(delete) => vec![&delete.source],
+            LogicalPlan::Merge(merge) => vec![&merge.source],
         }
     }
 
@@ -502,6 +567,7 @@ impl LogicalPlan {
             LogicalPlan::Insert(insert) => vec![&mut insert.source],
             LogicalPlan::Update(update) => vec![&mut update.source],
             LogicalPlan::Delete(delete) => vec![&mut delete.source],
+            LogicalPlan::Merge(merge) => vec![&mut merge.source],
         }
     }
 
@@ -566,6 +632,7 @@ impl LogicalPlan {
             LogicalPlan::Delete(delete) => {
                 delete.returning.iter().flatten().for_each(|computed| f(&computed.expr));
             }
+            LogicalPlan::Merge(merge) => merge.each_expr(f),
         }
     }
 
@@ -632,6 +699,7 @@ impl LogicalPlan {
             LogicalPlan::Delete(delete) => {
                 delete.returning.iter_mut().flatten().for_each(|computed| f(&mut computed.expr));
             }
+            LogicalPlan::Merge(merge) => merge.each_expr_mut(f),
         }
     }
 

@@ -12,7 +12,8 @@ use expr::{AggregateCall, ColumnId, Expr, SubqueryId, WindowCall, walk};
 use types::{DataType, Error, Result};
 
 use crate::logical::{
-    Computed, FrameBound, JoinKind, LogicalPlan, LogicalStatement, SetOpKind, SortKey, WindowFrame,
+    Computed, FrameBound, JoinKind, LogicalPlan, LogicalStatement, MergeAction, SetOpKind, SortKey,
+    WindowFrame,
 };
 
 /// The statement's plan, one node per line, inputs indented below; subqueries follow.
@@ -386,6 +387,31 @@ impl Printer<'_> {
                 }
                 text
             }
+            LogicalPlan::Merge(merge) => {
+                let mut text = format!("Merge {}", merge.table.name);
+                for when in &merge.whens {
+                    text.push_str(if when.matched { " matched" } else { " not matched" });
+                    for condition in &when.condition {
+                        text.push_str(&format!(" and {}", self.expr(condition)));
+                    }
+                    match &when.action {
+                        MergeAction::DoNothing => text.push_str(" do nothing"),
+                        MergeAction::Delete => text.push_str(" delete"),
+                        MergeAction::Update(assignments) => {
+                            let set: Vec<String> = assignments
+                                .iter()
+                                .map(|(ordinal, value)| format!("{ordinal} := {}", self.expr(value)))
+                                .collect();
+                            text.push_str(&format!(" set {}", set.join(", ")));
+                        }
+                        MergeAction::Insert(values) => {
+                            let values: Vec<String> = values.iter().map(|value| self.expr(value)).collect();
+                            text.push_str(&format!(" insert ({})", values.join(", ")));
+                        }
+                    }
+                }
+                text
+            }
         }
     }
 }
@@ -492,6 +518,7 @@ impl Validator<'_> {
                 }
             }
             LogicalPlan::Update(update) => available.extend(update.row.iter().map(|(id, _)| *id)),
+            LogicalPlan::Merge(merge) => available.extend(merge.row.iter().map(|(id, _)| *id)),
             _ => {}
         }
         let mut seen = HashSet::new();

@@ -7,7 +7,7 @@ use storage::{RowLock, WriteOutcome};
 use types::{Batch, Error, Result};
 
 use crate::context::ExecContext;
-use crate::dml::foreign_key::ReferencedKeys;
+use crate::dml::foreign_key::{ReferencedKeys, ReferencingKeys};
 use crate::dml::restart;
 use crate::dml::update::{SecondLook, key_at, look_again, old_rows};
 use crate::operator::{BoxOperator, Operator};
@@ -95,7 +95,7 @@ impl Operator for Delete {
             let Some(input) = &mut self.input else { return Ok(None) };
             let Some(batch) = input.next(cx)? else {
                 self.input = None;
-                self.referenced.finish(cx)?;
+                cx.check_at_end(ReferencingKeys::default(), std::mem::take(&mut self.referenced));
                 return Ok(None);
             };
             cx.check_interrupt()?;

@@ -28,6 +28,7 @@ use crate::table::scan::{RowReader, fetch_rows};
 const MAX_KNOWN: usize = 100_000;
 
 /// The foreign keys of a table whose rows come or change.
+#[derive(Default)]
 pub struct ReferencingKeys {
     checks: Vec<Referencing>,
 }
@@ -36,7 +37,7 @@ struct Referencing {
     check: ForeignKeyCheck,
     /// Keys (as values of the referencing columns) found and locked already.
     known: HashSet<Vec<Value>>,
-    /// Keys that refer to the table itself: looked for when all rows are in.
+    /// Keys looked for when all rows are in: those that refer to the table itself, or to what is not there yet.
     waiting: HashSet<Vec<Value>>,
 }
 
@@ -73,7 +74,12 @@ impl ReferencingKeys {
                     referencing.waiting.insert(values);
                 } else if !referencing.known.contains(&values) {
                     if !lock_referenced(check, &values, cx)? {
-                        return Err(not_present(check, Some(&values), cx));
+                        if !cx.has_several_changes() {
+                            return Err(not_present(check, Some(&values), cx));
+                        }
+                        // Another part of the statement may still bring it.
+                        referencing.waiting.insert(values);
+                        continue;
                     }
                     if referencing.known.len() >= MAX_KNOWN {
                         referencing.known.clear();
@@ -85,7 +91,7 @@ impl ReferencingKeys {
         Ok(())
     }
 
-    /// Checks what refers to the table itself, once all rows are in.
+    /// Checks what had to wait until all rows are in.
     pub fn finish(&mut self, cx: &ExecContext) -> Result<()> {
         for referencing in &mut self.checks {
             for values in referencing.waiting.drain() {

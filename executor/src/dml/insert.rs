@@ -214,8 +214,10 @@ impl Operator for Insert {
             let Some(input) = &mut self.input else { return Ok(None) };
             let Some(batch) = input.next(cx)? else {
                 self.input = None;
-                self.target.finish(cx)?;
-                self.referenced.finish(cx)?;
+                cx.check_at_end(
+                    std::mem::take(&mut self.target.foreign_keys),
+                    std::mem::take(&mut self.referenced),
+                );
                 return Ok(None);
             };
             cx.check_interrupt()?;

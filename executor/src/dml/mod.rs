@@ -1,10 +1,11 @@
-//! INSERT, UPDATE, DELETE and COPY: rows changed with their index entries and constraints.
+//! INSERT, UPDATE, DELETE, MERGE and COPY: rows changed with their index entries and constraints.
 
 pub mod constraint;
 pub mod foreign_key;
 
 pub mod delete;
 pub mod insert;
+pub mod merge;
 pub mod update;
 
 pub mod copy;

@@ -262,8 +262,7 @@ impl Operator for Update {
             let Some(input) = &mut self.input else { return Ok(None) };
             let Some(batch) = input.next(cx)? else {
                 self.input = None;
-                self.foreign_keys.finish(cx)?;
-                self.referenced.finish(cx)?;
+                cx.check_at_end(std::mem::take(&mut self.foreign_keys), std::mem::take(&mut self.referenced));
                 return Ok(None);
             };
             cx.check_interrupt()?;

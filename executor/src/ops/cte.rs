@@ -71,7 +71,12 @@ fn cte_batch(id: CteId, index: usize, cx: &ExecContext) -> Result<Option<Batch>>
                 source = Source::Running(crate::build::build(&cte.node, cx)?);
                 continue;
             }
-            Source::Running(operator) => operator.next(cx)?,
+            Source::Running(operator) => {
+                let affected = cx.affected();
+                let batch = operator.next(cx)?;
+                cx.set_affected(affected);
+                batch
+            }
         };
         let Some(batch) = batch else { return Ok(None) };
         let mut state = state.lock();
@@ -82,6 +87,26 @@ fn cte_batch(id: CteId, index: usize, cx: &ExecContext) -> Result<Option<Batch>>
             return Ok(Some(batch));
         }
     }
+}
+
+/// Runs the changes of CTE `id` to their end, whether anything reads them or not. Nothing may read it later.
+pub(crate) fn run_to_end(id: CteId, cx: &ExecContext) -> Result<()> {
+    let state = cx.ctes().state(id);
+    let source = std::mem::replace(&mut state.lock().source, Source::Done);
+    let mut operator = match source {
+        Source::Done => return Ok(()),
+        Source::Running(operator) => operator,
+        Source::NotStarted => {
+            let plan = cx.plan()?.clone();
+            let cte = plan.ctes.iter().find(|cte| cte.id == id);
+            let cte = cte.ok_or_else(|| Error::internal(format!("no CTE {}", id.0)))?;
+            crate::build::build(&cte.node, cx)?
+        }
+    };
+    let affected = cx.affected();
+    while operator.next(cx)?.is_some() {}
+    cx.set_affected(affected);
+    Ok(())
 }
 
 /// Reads a materialised CTE.

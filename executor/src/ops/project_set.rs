@@ -89,7 +89,7 @@ impl Operator for ProjectSet {
             if current.row >= current.batch.len() {
                 self.current = None;
             }
-            if output.len() > 0 {
+            if !output.is_empty() {
                 return Ok(Some(output));
             }
         }

@@ -37,6 +37,8 @@ pub(super) enum CteState {
     Step,
     /// The query of a WITH RECURSIVE that is no UNION is being bound.
     NotUnion,
+    /// A statement that changes rows is being bound, which may not read itself.
+    Changing,
 }
 
 /// A With node to be put around the query.
@@ -98,15 +100,10 @@ impl Binder<'_> {
         let select = match &cte.query {
             Node::Select(select) => select,
             Node::Insert(_) | Node::Update(_) | Node::Delete(_) => {
-                if self.levels.len() > 1 {
-                    return Err(Error::new(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        "WITH clause containing a data-modifying statement must be at the top level",
-                    )
-                    .at(cte.span));
-                }
-                return Err(Error::not_supported("WITH clause containing a data-modifying statement")
-                    .with_hint("Use separate statements in one transaction.")
+                return self.changing_cte(cte, recursive, id);
+            }
+            Node::Merge(_) => {
+                return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "MERGE not supported in WITH query")
                     .at(cte.span));
             }
             other => return Err(Error::not_supported(parser::statement::command_tag(other)).at(cte.span)),
@@ -147,6 +144,56 @@ impl Binder<'_> {
             definition,
             materialized: cte.materialized,
             changes_data: false,
+        })
+    }
+
+    /// A CTE that changes rows. 0A000 unless its WITH belongs to the statement itself.
+    fn changing_cte(
+        &mut self,
+        cte: &ast::CommonTableExpr,
+        recursive: bool,
+        id: CteId,
+    ) -> Result<PendingWith> {
+        if self.levels.len() > 1 {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "WITH clause containing a data-modifying statement must be at the top level",
+            )
+            .at(cte.span));
+        }
+        let mut binding = CteBinding {
+            name: cte.name.clone(),
+            id,
+            columns: Vec::new(),
+            state: CteState::Changing,
+            references: 0,
+            self_references: 0,
+            returns: true,
+            span: cte.span,
+        };
+        if recursive {
+            self.level().ctes.push(binding.clone());
+        }
+        let change = match &cte.query {
+            Node::Insert(insert) => self.insert(insert),
+            Node::Update(update) => self.update(update),
+            Node::Delete(delete) => self.delete(delete),
+            other => Err(Error::not_supported(parser::statement::command_tag(other)).at(cte.span)),
+        };
+        if recursive {
+            self.level().ctes.pop();
+        }
+        let change = change?;
+        binding.columns = named_columns(cte, &change.columns)?;
+        binding.state = CteState::Done;
+        binding.returns = !change.columns.is_empty();
+        self.level().ctes.push(binding);
+        Ok(PendingWith {
+            id,
+            name: cte.name.clone(),
+            definition: change.plan,
+            materialized: cte.materialized,
+            changes_data: true,
         })
     }
 

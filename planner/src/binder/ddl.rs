@@ -73,11 +73,16 @@ impl Binder<'_> {
         if self.is_taken(schema, name, create.if_not_exists, notices)? {
             return Ok(Ddl::Nothing);
         }
-        let Node::Select(_) = &*create.query else {
+        let Node::Select(select) = &*create.query else {
             return Err(Error::not_supported("CREATE TABLE AS EXECUTE")
                 .with_hint("Write the query itself.")
                 .at(create.span));
         };
+        if super::ddl_view::changes_rows(select) {
+            return Err(Error::not_supported("CREATE TABLE AS with a data-modifying WITH")
+                .with_hint("Create the table, then INSERT with the same WITH.")
+                .at(create.span));
+        }
         let query = super::bind_query(&create.query, self.cx)?;
         if create.columns.len() > query.result.len() {
             return Err(Error::syntax("too many column names were specified"));

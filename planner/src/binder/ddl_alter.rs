@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use catalog::{ColumnDef, ConstraintKind, Identity, Relation, TableDef};
+use catalog::{ColumnDef, ConstraintKind, Identity, Relation, TableDef, ViewDef};
 use expr::{CastContext, Expr, Volatility};
 use parser::ast::{self, AlterTableKind as Kind, ObjectRef, ObjectType};
 use types::{Error, Result, SqlState, Value};
@@ -422,7 +422,7 @@ impl Binder<'_> {
         let Some(column) = draft.columns.get(ordinal).cloned() else {
             return Err(Error::internal("column out of range"));
         };
-        if let Some(view) = self.cx.catalog.dependent_views(table.id).next() {
+        if let Some(view) = self.views_reading(table.id, ordinal).into_iter().next() {
             return Err(Error::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cannot alter type of a column used by a view or rule",
@@ -554,7 +554,7 @@ impl Binder<'_> {
             .collect();
         // Dependents outside the table.
         let mut outside: Vec<ObjectId> = Vec::new();
-        for view in self.cx.catalog.dependent_views(table.id) {
+        for view in self.views_reading(table.id, ordinal) {
             outside.push(ObjectId::View(view.id));
         }
         for other in self.cx.catalog.referencing_tables(table.id) {
@@ -729,7 +729,22 @@ impl Binder<'_> {
                 format!("column \"{new_name}\" of relation \"{}\" already exists", table.name),
             ));
         }
-        self.refuse_text_dependents(relation, "renaming a column of")?;
+        if let Some(view) = self.views_reading(table.id, ordinal).into_iter().next() {
+            return Err(Error::not_supported(format!(
+                "renaming column \"{old}\" of \"{}\", which view \"{}\" reads,",
+                table.name, view.name
+            ))
+            .with_hint("Drop the view first and create it again afterwards."));
+        }
+        // A view that does not read it may still come to mean it by its new name.
+        let named = |view: &&Arc<ViewDef>| view.definition.to_lowercase().contains(&new_name.to_lowercase());
+        if let Some(view) = self.cx.catalog.dependent_views(table.id).find(named) {
+            return Err(Error::not_supported(format!(
+                "renaming column \"{old}\" of \"{}\" to a name that view \"{}\" uses",
+                table.name, view.name
+            ))
+            .with_hint("Drop the view first and create it again afterwards."));
+        }
         let number = table.columns.get(ordinal).map_or(0, |column| column.number);
         Ok(Ddl::Rename { object: ObjectId::Column(table.id, number), new_name })
     }

@@ -2,13 +2,18 @@
 //!
 //! The definition is kept as the user wrote it, but for its stars: each is replaced by the columns it stood for.
 
-use catalog::{Relation, ViewColumn};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use catalog::{Relation, RelationId, ViewColumn, ViewDef};
+use expr::ColumnId;
 use parser::ast;
 use types::{Error, Result, Span, SqlState};
 
 use super::Binder;
 use super::ddl_table::check_column_type;
 use crate::ddl::{CreateView, Ddl};
+use crate::logical::LogicalPlan;
 
 impl Binder<'_> {
     pub(super) fn create_view(&mut self, create: &ast::CreateViewStmt) -> Result<Ddl> {
@@ -27,6 +32,12 @@ impl Binder<'_> {
         }
         if let Some(option) = create.options.first() {
             return Err(Error::not_supported(format!("view option \"{}\"", option.name)).at(option.span));
+        }
+        if changes_rows(&create.query) {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "views must not contain data-modifying statements in WITH",
+            ));
         }
         let schema = self.creation_schema(&create.relation)?;
         self.stars = Some(Vec::new());
@@ -86,6 +97,53 @@ impl Binder<'_> {
             replaces,
         })))
     }
+}
+
+impl Binder<'_> {
+    /// The views that read column `ordinal` of a table. A view that cannot be bound counts as reading all.
+    pub(super) fn views_reading(&self, table: RelationId, ordinal: usize) -> Vec<Arc<ViewDef>> {
+        let reads = |view: &&Arc<ViewDef>| {
+            self.view_columns(view).is_none_or(|columns| columns.contains(&(table, ordinal)))
+        };
+        self.cx.catalog.dependent_views(table).filter(reads).cloned().collect()
+    }
+
+    /// The table columns that a view reads, those behind other views included; `None` when it cannot be told.
+    fn view_columns(&self, view: &Arc<ViewDef>) -> Option<HashSet<(RelationId, usize)>> {
+        // What a NATURAL JOIN compares hangs on every name of both sides.
+        if view.definition.to_lowercase().contains("natural") {
+            return None;
+        }
+        let mut binder = Binder::new(self.cx, self.coercer);
+        let query = binder.view_query(view).ok()?;
+        let mut ids: HashSet<ColumnId> = query.columns.iter().map(|column| column.id).collect();
+        note_columns(&query.plan, &mut ids);
+        for subquery in &binder.subqueries {
+            ids.extend(subquery.plan.output());
+            note_columns(&subquery.plan, &mut ids);
+        }
+        Some(ids.into_iter().filter_map(|id| binder.columns.entry(id).source).collect())
+    }
+}
+
+/// The columns that a plan's expressions name, and those that nodes read without naming them.
+fn note_columns(plan: &LogicalPlan, ids: &mut HashSet<ColumnId>) {
+    plan.each_expr(&mut |expr| ids.extend(expr.columns()));
+    match plan {
+        LogicalPlan::SetOp(_)
+        | LogicalPlan::RecursiveUnion { .. }
+        | LogicalPlan::With { .. }
+        | LogicalPlan::Distinct { on: None, .. } => {
+            ids.extend(plan.inputs().into_iter().flat_map(LogicalPlan::output));
+        }
+        _ => {}
+    }
+    plan.inputs().into_iter().for_each(|input| note_columns(input, ids));
+}
+
+/// Whether the query's own WITH holds a statement that changes rows.
+pub(super) fn changes_rows(query: &ast::SelectStmt) -> bool {
+    query.with.iter().flat_map(|with| &with.ctes).any(|cte| !matches!(cte.query, ast::Node::Select(_)))
 }
 
 /// 42P16 when a replaced view would lose or change a column.

@@ -38,7 +38,10 @@ impl Binder<'_> {
         self.in_level(|binder| binder.delete_here(delete))
     }
 
-    fn in_level(&mut self, f: impl FnOnce(&mut Self) -> Result<BoundChange>) -> Result<BoundChange> {
+    pub(super) fn in_level(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<BoundChange>,
+    ) -> Result<BoundChange> {
         self.push_level(Level::new())?;
         let result = f(self);
         self.pop_level();
@@ -118,7 +121,11 @@ impl Binder<'_> {
     }
 
     /// Ordinals of the columns that values are given for.
-    fn insert_targets(&self, table: &Arc<TableDef>, insert: &ast::InsertStmt) -> Result<Vec<usize>> {
+    pub(super) fn insert_targets(
+        &self,
+        table: &Arc<TableDef>,
+        insert: &ast::InsertStmt,
+    ) -> Result<Vec<usize>> {
         if insert.columns.is_empty() {
             return Ok(table.live_columns().map(|(ordinal, _)| ordinal).collect());
         }
@@ -138,7 +145,7 @@ impl Binder<'_> {
     }
 
     /// VALUES straight into the table's shape: one column per table column, defaults in place.
-    fn value_rows(
+    pub(super) fn value_rows(
         &mut self,
         table: &Arc<TableDef>,
         targets: &[usize],
@@ -477,7 +484,7 @@ impl Binder<'_> {
     }
 
     /// SET: the new values by ordinal, cast to their columns, and sub-selects to be joined in.
-    fn assignments(&mut self, table: &Arc<TableDef>, set: &[ast::SetClause]) -> Result<Assigned> {
+    pub(super) fn assignments(&mut self, table: &Arc<TableDef>, set: &[ast::SetClause]) -> Result<Assigned> {
         let before = std::mem::replace(&mut self.level().clause, Clause::UpdateSource);
         let result = self.assignment_list(table, set);
         self.level().clause = before;
@@ -678,7 +685,12 @@ impl Binder<'_> {
     }
 
     /// The target as RETURNING and ON CONFLICT see it.
-    fn row_item(&self, table: &TableDef, range: &ast::RangeVar, row: &[(ColumnId, usize)]) -> Item {
+    pub(super) fn row_item(
+        &self,
+        table: &TableDef,
+        range: &ast::RangeVar,
+        row: &[(ColumnId, usize)],
+    ) -> Item {
         let columns = as_exprs(row, table)
             .into_iter()
             .filter_map(|(ordinal, expr)| {
@@ -727,12 +739,12 @@ impl Binder<'_> {
 }
 
 /// The new values of SET.
-struct Assigned {
-    values: Vec<(usize, Expr)>,
+pub(super) struct Assigned {
+    pub values: Vec<(usize, Expr)>,
     /// Columns of which parts were assigned.
     parts: Vec<usize>,
     /// Sub-selects that give several columns, and whether they are correlated.
-    joins: Vec<(LogicalPlan, bool)>,
+    pub joins: Vec<(LogicalPlan, bool)>,
 }
 
 impl Assigned {
@@ -839,7 +851,7 @@ fn is_plain(select: &ast::SelectStmt) -> bool {
         && select.locking.is_empty()
 }
 
-fn as_exprs(row: &[(ColumnId, usize)], table: &TableDef) -> Vec<(usize, Expr)> {
+pub(super) fn as_exprs(row: &[(ColumnId, usize)], table: &TableDef) -> Vec<(usize, Expr)> {
     row.iter()
         .filter_map(|(id, ordinal)| {
             Some((*ordinal, Expr::column(*id, table.columns.get(*ordinal)?.data_type)))

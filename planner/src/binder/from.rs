@@ -84,7 +84,7 @@ impl Binder<'_> {
         lateral.iter().any(|id| output.contains(id))
     }
 
-    fn table_ref(&mut self, entry: &TableRef) -> Result<FromPart> {
+    pub(super) fn table_ref(&mut self, entry: &TableRef) -> Result<FromPart> {
         match entry {
             TableRef::Relation(relation) => self.relation(relation),
             TableRef::Subselect(subselect) => self.subselect(subselect),
@@ -240,7 +240,7 @@ impl Binder<'_> {
         Ok(self.single(query.plan, item, hidden, None))
     }
 
-    fn view_query(&mut self, view: &Arc<ViewDef>) -> Result<Query> {
+    pub(super) fn view_query(&mut self, view: &Arc<ViewDef>) -> Result<Query> {
         let mut statements = parser::parse(&view.definition)?;
         let statement = match (statements.pop(), statements.is_empty()) {
             (Some(statement), true) => statement,
@@ -550,7 +550,7 @@ impl Binder<'_> {
                     .filter(|column| right.columns.iter().any(|other| other.name == column.name))
                     .map(|column| column.name.clone())
                     .collect();
-                columns = self.merge(&left, &right, &names, kind, join.span, &mut on)?;
+                columns = self.merge_columns(&left, &right, &names, kind, join.span, &mut on)?;
             }
             ast::JoinCondition::Using { columns: names, alias } => {
                 for (at, name) in names.iter().enumerate() {
@@ -562,7 +562,7 @@ impl Binder<'_> {
                         .at(join.span));
                     }
                 }
-                columns = self.merge(&left, &right, names, kind, join.span, &mut on)?;
+                columns = self.merge_columns(&left, &right, names, kind, join.span, &mut on)?;
                 if let Some(alias) = alias {
                     using_alias = Some(Item {
                         name: alias.clone(),
@@ -618,7 +618,7 @@ impl Binder<'_> {
     }
 
     /// The columns of a join USING `names`: those merged first, then the rest of the left, then of the right.
-    fn merge(
+    fn merge_columns(
         &mut self,
         left: &FromPart,
         right: &FromPart,
@@ -739,6 +739,13 @@ impl Binder<'_> {
                     cte.name
                 ))
                 .at(range.span));
+            }
+            CteState::Changing => {
+                return Err(invalid_recursion(format!(
+                    "recursive query \"{}\" must not contain data-modifying statements",
+                    cte.name
+                ))
+                .at(cte.span));
             }
             CteState::NotUnion => {
                 return Err(invalid_recursion(format!(

@@ -21,6 +21,7 @@ mod dml;
 mod expr;
 mod from;
 mod locking;
+mod merge;
 mod object_name;
 mod ordering;
 mod rights;
@@ -179,6 +180,7 @@ impl<'a> Binder<'a> {
             Node::Insert(insert) => self.insert(insert).map(result_of),
             Node::Update(update) => self.update(update).map(result_of),
             Node::Delete(delete) => self.delete(delete).map(result_of),
+            Node::Merge(merge) => self.merge(merge).map(result_of),
             other => Err(Error::not_supported(parser::statement::command_tag(other))),
         }
     }

@@ -448,6 +448,11 @@ impl<'a> Builder<'a> {
                 shown.children.push(self.node(&delete.input, Some("Outer")));
                 shown
             }
+            Op::Merge(merge) => {
+                let mut shown = modify("Merge", &merge.table.name);
+                shown.children.push(self.node(&merge.input, Some("Outer")));
+                shown
+            }
             Op::Project { input, .. } | Op::Filter { input, .. } => self.node(input, None),
         }
     }
@@ -885,6 +890,7 @@ fn each_expr(op: &Op, f: &mut dyn FnMut(&expr::Expr)) {
         Op::Insert(insert) => insert.returning.iter().flatten().for_each(f),
         Op::Update(update) => update.returning.iter().flatten().for_each(f),
         Op::Delete(delete) => delete.returning.iter().flatten().for_each(f),
+        Op::Merge(merge) => merge.each_expr(f),
         Op::Limit { .. }
         | Op::Distinct { .. }
         | Op::Append { .. }

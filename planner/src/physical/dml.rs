@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE: positions of rows, and everything that changing a row must keep true.
+//! INSERT, UPDATE, DELETE and MERGE: positions of rows, and everything that changing a row must keep true.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use types::{Error, Result};
 use super::build::{Built, Cost, Want};
 use super::lower::Lowering;
 use super::plan::{
-    CheckOp, DeleteOp, ForeignKeyCheck, IndexMaintenance, InsertOp, OnConflictOp, OnConflictUpdateOp, Op,
-    Recheck, UpdateOp,
+    CheckOp, DeleteOp, ForeignKeyCheck, IndexMaintenance, InsertOp, MergeAction, MergeOp, MergeWhenOp,
+    OnConflictOp, OnConflictUpdateOp, Op, Recheck, UpdateOp,
 };
 use crate::cost::Profile;
-use crate::logical::{Check, Computed, Delete, Insert, LogicalPlan, Update};
+use crate::logical::{Check, Computed, Delete, Insert, LogicalPlan, Merge, Update};
 
 /// Which column of a table a column id is.
 type Ordinals = [(ColumnId, usize)];
@@ -120,6 +120,56 @@ impl Lowering<'_> {
         let table = delete.table.clone();
         self.written(input, delete.returning.as_deref(), |input| {
             Op::Delete(DeleteOp { table, input, row_key, old, recheck, returning, referenced_by, indexes })
+        })
+    }
+
+    pub(super) fn merge(&mut self, merge: &Merge) -> Result<Built> {
+        self.depend_on(merge.table.id);
+        let source = merge.source.output();
+        let input = self.lower(&merge.source, &Want::columns(&source))?;
+        let row_key = position(&input, merge.row_key)?;
+        let old = old_positions(&input, &merge.table, &merge.old)?;
+        let visible = input.columns.clone();
+        let mut whens = Vec::with_capacity(merge.whens.len());
+        for when in &merge.whens {
+            let action = match &when.action {
+                MergeAction::DoNothing => MergeAction::DoNothing,
+                MergeAction::Delete => MergeAction::Delete,
+                MergeAction::Update(assignments) => MergeAction::Update(
+                    assignments
+                        .iter()
+                        .map(|(ordinal, value)| Ok((*ordinal, self.expr(value, &visible)?)))
+                        .collect::<Result<Vec<_>>>()?,
+                ),
+                MergeAction::Insert(values) => MergeAction::Insert(self.exprs(values, &visible)?),
+            };
+            let condition = self.exprs(&when.condition, &visible)?;
+            whens.push(MergeWhenOp { matched: when.matched, condition, action });
+        }
+        let row = by_ordinal(&merge.row, merge.table.columns.len());
+        let checks = self.checks(&merge.checks, &row)?;
+        let generated = merge
+            .generated
+            .iter()
+            .map(|(ordinal, value)| Ok((*ordinal, self.expr(value, &row)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let foreign_keys = self.foreign_keys(&merge.table)?;
+        let referenced_by = self.referenced_by(&merge.table);
+        let indexes = self.index_maintenance(&merge.table)?;
+        let table = merge.table.clone();
+        self.written(input, None, |input| {
+            Op::Merge(MergeOp {
+                table,
+                input,
+                row_key,
+                old,
+                whens,
+                generated,
+                checks,
+                foreign_keys,
+                referenced_by,
+                indexes,
+            })
         })
     }
 

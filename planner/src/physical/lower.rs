@@ -107,6 +107,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Insert(insert) => self.insert(insert),
             LogicalPlan::Update(update) => self.update(update),
             LogicalPlan::Delete(delete) => self.delete(delete),
+            LogicalPlan::Merge(merge) => self.merge(merge),
         }
     }
 

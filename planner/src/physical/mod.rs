@@ -65,6 +65,10 @@ pub fn choose(statement: LogicalStatement, cx: &PlanContext<'_>) -> Result<Physi
 fn writes(plan: &LogicalPlan) -> bool {
     matches!(
         plan,
-        LogicalPlan::Insert(_) | LogicalPlan::Update(_) | LogicalPlan::Delete(_) | LogicalPlan::Lock { .. }
+        LogicalPlan::Insert(_)
+            | LogicalPlan::Update(_)
+            | LogicalPlan::Delete(_)
+            | LogicalPlan::Merge(_)
+            | LogicalPlan::Lock { .. }
     ) || plan.inputs().into_iter().any(writes)
 }

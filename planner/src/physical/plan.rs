@@ -12,8 +12,8 @@ use expr::{AggregateCall, Expr, PlanParameterId, TableFunctionCall, WindowCall};
 use types::{DataType, Schema};
 
 pub use crate::logical::{
-    CteId, FrameBound, FrameExclusion, FrameUnits, JoinKind, LockStrength, LockWait, SetOpKind, SortKey,
-    WindowFrame, WindowSpec,
+    CteId, FrameBound, FrameExclusion, FrameUnits, JoinKind, LockStrength, LockWait, MergeAction, SetOpKind,
+    SortKey, WindowFrame, WindowSpec,
 };
 
 /// A complete plan.
@@ -38,14 +38,11 @@ pub struct PhysicalPlan {
 }
 
 impl PhysicalPlan {
-    /// OID of the table that the statement itself changes.
-    pub fn target(&self) -> Option<u32> {
-        match &self.root.op {
-            Op::Insert(insert) => Some(insert.table.id.0),
-            Op::Update(update) => Some(update.table.id.0),
-            Op::Delete(delete) => Some(delete.table.id.0),
-            _ => None,
-        }
+    /// OIDs of the tables that the statement changes, those of its WITH included.
+    pub fn targets(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(&self.root)
+            .chain(self.ctes.iter().map(|cte| &cte.node))
+            .filter_map(|node| node.target())
     }
 
     /// Tables whose rows it locks beside those it changes, with whether it may change them too (cascades):
@@ -63,6 +60,7 @@ impl PhysicalPlan {
                 Op::Insert(insert) => (&insert.foreign_keys, &[]),
                 Op::Update(update) => (&update.foreign_keys, &update.referenced_by),
                 Op::Delete(delete) => (&[], &delete.referenced_by),
+                Op::Merge(merge) => (&merge.foreign_keys, &merge.referenced_by),
                 Op::LockRows { targets, .. } => {
                     found.extend(targets.iter().map(|target| (target.table.id.0, false)));
                     (&[], &[])
@@ -97,6 +95,20 @@ pub struct Node {
     /// Output columns.
     pub columns: Vec<OutputColumn>,
     pub estimate: Estimate,
+}
+
+impl Node {
+    /// OID of the table that the node changes: changes stand at the top of a plan, under no more than a projection.
+    pub fn target(&self) -> Option<u32> {
+        match &self.op {
+            Op::Insert(insert) => Some(insert.table.id.0),
+            Op::Update(update) => Some(update.table.id.0),
+            Op::Delete(delete) => Some(delete.table.id.0),
+            Op::Merge(merge) => Some(merge.table.id.0),
+            Op::Project { input, .. } => input.target(),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -293,6 +305,7 @@ pub enum Op {
     Insert(InsertOp),
     Update(UpdateOp),
     Delete(DeleteOp),
+    Merge(MergeOp),
 }
 
 /// Outputs `columns` of the table, then the row key (bytea) if `row_key`.
@@ -515,6 +528,46 @@ pub struct DeleteOp {
     pub indexes: Vec<IndexMaintenance>,
 }
 
+/// Has no output. A matched row that changed under us makes the statement restart.
+#[derive(Debug)]
+pub struct MergeOp {
+    pub table: Arc<TableDef>,
+    pub input: Arc<Node>,
+    /// Input positions: the target's key (NULL: no match), and its columns.
+    pub row_key: usize,
+    pub old: Vec<Option<usize>>,
+    pub whens: Vec<MergeWhenOp>,
+    /// Over the new row, like `checks`: generated columns.
+    pub generated: Vec<(usize, Expr)>,
+    pub checks: Vec<CheckOp>,
+    pub foreign_keys: Vec<ForeignKeyCheck>,
+    pub referenced_by: Vec<ForeignKeyCheck>,
+    pub indexes: Vec<IndexMaintenance>,
+}
+
+/// Expressions over the input's columns.
+#[derive(Debug)]
+pub struct MergeWhenOp {
+    pub matched: bool,
+    pub condition: Vec<Expr>,
+    pub action: MergeAction,
+}
+
+impl MergeOp {
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        for when in &self.whens {
+            when.condition.iter().for_each(&mut *f);
+            match &when.action {
+                MergeAction::DoNothing | MergeAction::Delete => {}
+                MergeAction::Update(assignments) => assignments.iter().for_each(|(_, value)| f(value)),
+                MergeAction::Insert(values) => values.iter().for_each(&mut *f),
+            }
+        }
+        self.generated.iter().for_each(|(_, value)| f(value));
+        self.checks.iter().for_each(|check| f(&check.predicate));
+    }
+}
+
 impl SubPlan {
     /// Run once, its value read as a plan parameter.
     pub fn is_init_plan(&self) -> bool {
@@ -556,6 +609,7 @@ impl Op {
             Op::Insert(insert) => vec![&insert.input],
             Op::Update(update) => vec![&update.input],
             Op::Delete(delete) => vec![&delete.input],
+            Op::Merge(merge) => vec![&merge.input],
         }
     }
 
@@ -591,6 +645,7 @@ impl Op {
             Op::Insert(insert) => vec![&mut insert.input],
             Op::Update(update) => vec![&mut update.input],
             Op::Delete(delete) => vec![&mut delete.input],
+            Op::Merge(merge) => vec![&mut merge.input],
         }
     }
 }

@@ -61,6 +61,11 @@ fn walk(
             used.push(delete.row_key);
             used.extend(delete.old.iter().map(|(id, _)| *id));
         }
+        LogicalPlan::Merge(merge) => {
+            used.push(merge.row_key);
+            used.extend(merge.old.iter().map(|(id, _)| *id));
+            made.extend(merge.row.iter().map(|(id, _)| *id));
+        }
         _ => {}
     }
     // What a node hands on it also makes, unless it was made below: passing on is not making, but then

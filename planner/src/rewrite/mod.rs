@@ -116,8 +116,10 @@ impl Rewriter<'_> {
 
 /// Whether a plan changes rows.
 pub(crate) fn writes(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Insert(_) | LogicalPlan::Update(_) | LogicalPlan::Delete(_))
-        || plan.inputs().into_iter().any(writes)
+    matches!(
+        plan,
+        LogicalPlan::Insert(_) | LogicalPlan::Update(_) | LogicalPlan::Delete(_) | LogicalPlan::Merge(_)
+    ) || plan.inputs().into_iter().any(writes)
 }
 
 fn last_cte(plan: &LogicalPlan) -> u32 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parser::Statement;
-use parser::ast::{ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt};
+use parser::ast::{ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt, Node};
 use types::{DataType, Error, Result, SqlState, Value};
 
 use crate::session::portal::{Portal, PortalState};
@@ -41,6 +41,14 @@ impl Session {
             return Err(Error::new(
                 SqlState::DUPLICATE_CURSOR,
                 format!("cursor \"{}\" already exists", declare.name),
+            ));
+        }
+        if let Node::Select(select) = &*declare.query
+            && select.with.iter().flat_map(|with| &with.ctes).any(|cte| !matches!(cte.query, Node::Select(_)))
+        {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "DECLARE CURSOR must not contain data-modifying statements in WITH",
             ));
         }
         let inner = Statement { node: (*declare.query).clone(), span: declare.query_text };

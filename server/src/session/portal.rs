@@ -183,7 +183,8 @@ impl Session {
                 let parameters = std::mem::take(&mut portal.parameters);
                 let parameter_types = std::mem::take(&mut portal.parameter_types);
                 self.note_state(Some(statement.text()));
-                let rows = self.start_rows(&statement, &parameter_types, parameters)?;
+                let mut rows = self.start_rows(&statement, &parameter_types, parameters)?;
+                rows.run_ahead()?;
                 if let Some(portal) = self.portals.get_mut(name) {
                     portal.state = PortalState::Running { rows: Box::new(rows), rest: None };
                 }

@@ -336,7 +336,6 @@ impl Session {
             if !plan.is_read_only {
                 self.check_writable(&statement.statement.command_tag())?;
             }
-            let target = plan.target();
             for (relation, changes) in plan.row_locked() {
                 let mode = if changes { TableLock::RowExclusive } else { TableLock::RowShare };
                 transaction.lock_table(u64::from(relation), mode, true)?;
@@ -345,8 +344,11 @@ impl Session {
                 if relation < catalog::FIRST_USER_OID {
                     continue;
                 }
-                let mode =
-                    if target == Some(relation) { TableLock::RowExclusive } else { TableLock::AccessShare };
+                let mode = if plan.targets().any(|target| target == relation) {
+                    TableLock::RowExclusive
+                } else {
+                    TableLock::AccessShare
+                };
                 transaction.lock_table(u64::from(relation), mode, true)?;
             }
             // Whoever was in the way may have changed what the plan rests on.
