@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Crate → the workspace crates it may use. Change it together with docs/architecture.md.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("types", &[]),
     ("expr", &["types"]),
     ("catalog", &["types", "expr"]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("server", &["types", "expr", "catalog", "parser", "planner", "storage", "executor"]),
     ("tests", &["server"]),
     ("tpch", &[]),
+    ("storebench", &["types", "storage"]),
 ];
 
 /// A foreign crate → the only workspace crates that may use it.
