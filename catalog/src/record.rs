@@ -565,6 +565,10 @@ impl Writer {
                 self.u8(12);
                 self.u128(*value);
             }
+            Value::Jsonb(value) => {
+                self.u8(15);
+                self.blob(value);
+            }
             Value::Array(value) => {
                 self.u8(13);
                 self.data_type(value.element);
@@ -680,12 +684,17 @@ impl<'a> Reader<'a> {
                 elements: self.list(Reader::value)?,
             })),
             14 => Value::Record(Arc::from(self.list(Reader::value)?)),
+            15 => {
+                let bytes = self.blob()?;
+                types::json::binary::check(bytes)?;
+                Value::Jsonb(Arc::from(bytes))
+            }
             _ => return Err(malformed("unknown kind of value")),
         })
     }
 }
 
-const PHYSICALS: [Physical; 13] = [
+const PHYSICALS: [Physical; 14] = [
     Physical::Bool,
     Physical::Int16,
     Physical::Int32,
@@ -699,6 +708,7 @@ const PHYSICALS: [Physical; 13] = [
     Physical::Bytea,
     Physical::Uuid,
     Physical::Composed,
+    Physical::Jsonb,
 ];
 
 fn physical_number(physical: Physical) -> u8 {

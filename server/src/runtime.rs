@@ -1,14 +1,16 @@
 //! What functions, system views and the planner ask of the running server, answered for one statement.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use catalog::runtime::{SessionRow, SettingRow};
+use catalog::runtime::{LockRow, LockSubject, SessionRow, SettingRow};
 use catalog::{Catalog, RelationId, RoleDef, RoleId, Runtime, SchemaId, SystemContext, TreeNumber};
 use expr::Host;
 use parking_lot::Mutex;
 use planner::Statistics;
-use storage::{Store, TreeId};
-use types::{DataType, Error, Result, SqlState, Value};
+use storage::wait::{self, Signal, WaitReason};
+use storage::{AdvisoryKey, SessionLocks, Store, Transaction, TreeId};
+use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use crate::database::Server;
 use crate::session::settings::{self, Context, Kind, Settings};
@@ -27,10 +29,16 @@ pub struct SessionHost {
     /// Settings whose value belongs to the transaction.
     isolation: &'static str,
     read_only: bool,
+    deferrable: bool,
     search_path: Vec<SchemaId>,
     drawn: Arc<Mutex<Drawn>>,
     /// What set_config asked for, to be taken over after the statement.
     changes: Mutex<Vec<(String, String, bool)>>,
+    /// To be sent after the statement.
+    warnings: Mutex<Vec<Error>>,
+    /// For advisory locks that end with it. Weak, since a portal must not keep it from ending.
+    transaction: Weak<Transaction>,
+    advisory: Arc<SessionLocks>,
     process_id: i32,
     prepared: Vec<Vec<Value>>,
 }
@@ -45,9 +53,13 @@ impl SessionHost {
             settings: Arc::clone(&session.settings),
             isolation: session.isolation_name(),
             read_only: session.is_read_only(),
+            deferrable: session.is_deferrable(),
             search_path,
             drawn: Arc::clone(&session.drawn),
             changes: Mutex::default(),
+            warnings: Mutex::default(),
+            transaction: session.transaction.transaction().map_or_else(Weak::new, Arc::downgrade),
+            advisory: Arc::clone(&session.advisory),
             process_id: session.handle.process_id,
             prepared: prepared_rows(session),
             catalog,
@@ -64,6 +76,51 @@ impl SessionHost {
 
     pub(crate) fn take_changes(&self) -> Vec<(String, String, bool)> {
         std::mem::take(&mut *self.changes.lock())
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.warnings.lock())
+    }
+
+    /// `pg_[try_]advisory_[xact_]lock[_shared]`, `pg_advisory_unlock[_shared]`, `pg_advisory_unlock_all`.
+    fn advisory(&self, name: &str, args: &[Value]) -> Result<Value> {
+        if name == "pg_advisory_unlock_all" {
+            self.advisory.unlock_all();
+            return Ok(Value::text(""));
+        }
+        let numbers: Vec<i64> = args.iter().filter_map(Value::as_i64).collect();
+        let database = self.catalog.database().0;
+        let key = match numbers.as_slice() {
+            [number] => {
+                let (class, object) = ((*number as u64 >> 32) as u32, *number as u32);
+                AdvisoryKey { database, class, object, is_pair: false }
+            }
+            [class, object] => {
+                AdvisoryKey { database, class: *class as u32, object: *object as u32, is_pair: true }
+            }
+            _ => return Err(Error::internal(format!("{name} with {} arguments", args.len()))),
+        };
+        let shared = name.ends_with("_shared");
+        if name.starts_with("pg_advisory_unlock") {
+            let held = self.advisory.unlock(key, shared);
+            if !held {
+                let mode = if shared { "ShareLock" } else { "ExclusiveLock" };
+                let message = format!("you don't own a lock of type {mode}");
+                self.warnings.lock().push(Error::new(SqlState::WARNING, message));
+            }
+            return Ok(Value::Bool(held));
+        }
+        let wait = !name.starts_with("pg_try_");
+        let granted = if name.contains("_xact_") {
+            let transaction = self.transaction.upgrade();
+            let transaction = transaction.ok_or_else(|| Error::internal("no transaction is open"))?;
+            transaction.lock_advisory(key, shared, wait)?
+        } else {
+            let timeout = self.settings.derived().lock_timeout_ms;
+            let timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
+            self.advisory.lock(key, shared, wait, timeout)?
+        };
+        Ok(if wait { Value::text("") } else { Value::Bool(granted) })
     }
 
     fn sequence(&self, oid: u32) -> Result<&Arc<catalog::SequenceDef>> {
@@ -165,6 +222,7 @@ impl Host for SessionHost {
         match name.to_ascii_lowercase().as_str() {
             "transaction_isolation" => Some(self.isolation.to_string()),
             "transaction_read_only" => Some(if self.read_only { "on" } else { "off" }.to_string()),
+            "transaction_deferrable" => Some(if self.deferrable { "on" } else { "off" }.to_string()),
             _ => self.settings.show(name).ok(),
         }
     }
@@ -181,6 +239,24 @@ impl Host for SessionHost {
         match source {
             "pg_backend_pid" => Ok(Value::Int32(self.process_id)),
             "pg_postmaster_start_time" => Ok(Value::Int64(self.server.start_time)),
+            "pg_blocking_pids" => {
+                let process_id = args.first().and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok());
+                let found = process_id.map_or_else(Vec::new, |id| self.server.store.blocking(id));
+                let items = found.into_iter().map(Value::Int32).collect();
+                Ok(Value::Array(Arc::new(ArrayValue::from_elements(DataType::INT4, items))))
+            }
+            "pg_sleep" => {
+                let seconds = match args.first() {
+                    Some(Value::Float64(seconds)) if *seconds > 0.0 => seconds.min(1e9),
+                    _ => return Ok(Value::text("")),
+                };
+                let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+                wait::wait(&Signal::new(), WaitReason::Lock, Some(deadline))?;
+                Ok(Value::text(""))
+            }
+            _ if source.starts_with("pg_advisory_") || source.starts_with("pg_try_advisory_") => {
+                self.advisory(source, args)
+            }
             "pg_cancel_backend" | "pg_terminate_backend" => {
                 let Some(process_id) = args.first().and_then(Value::as_i64) else { return Ok(Value::Null) };
                 let session = i32::try_from(process_id).ok().and_then(|id| self.server.session(id));
@@ -277,6 +353,23 @@ impl Runtime for SessionHost {
                 }
             })
             .collect()
+    }
+
+    fn locks(&self) -> Vec<LockRow> {
+        let row = |lock: storage::LockInfo| LockRow {
+            subject: match lock.subject {
+                storage::LockSubject::Table(table) => LockSubject::Relation(table as u32),
+                storage::LockSubject::Transaction(id) => LockSubject::Transaction(id as u32),
+                storage::LockSubject::Advisory(AdvisoryKey { database, class, object, is_pair }) => {
+                    LockSubject::Advisory { database, class, object, kind: if is_pair { 2 } else { 1 } }
+                }
+            },
+            pid: lock.process_id,
+            transaction: lock.transaction,
+            mode: lock.mode,
+            granted: lock.granted,
+        };
+        self.server.store.locks().into_iter().map(row).collect()
     }
 
     fn session_rows(&self, view: &str) -> Vec<Vec<Value>> {

@@ -12,8 +12,11 @@ use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::mvcc::active::CommitHook;
-use crate::mvcc::lock::{RowLocks, WaitGraph};
+use crate::mvcc::advisory::AdvisoryLocks;
+use crate::mvcc::lock::RowLocks;
+use crate::mvcc::serializable::Serializable;
 use crate::mvcc::table_lock::TableLocks;
+use crate::mvcc::wait_graph::WaitGraph;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
@@ -30,7 +33,9 @@ pub struct Engine {
     pub active: Arc<Active>,
     pub locks: RowLocks,
     pub table_locks: TableLocks,
+    pub advisory: AdvisoryLocks,
     pub waits: WaitGraph,
+    pub serializable: Arc<Serializable>,
     /// Serialises checkpoints.
     pub checkpointing: Mutex<()>,
     pub checkpoints: AtomicU64,
@@ -57,9 +62,11 @@ impl Engine {
             pager,
             directory: Directory::new(),
             active: Arc::new(Active::default()),
-            locks: RowLocks::default(),
-            table_locks: TableLocks::default(),
+            locks: RowLocks::new(false),
+            table_locks: TableLocks::new(true),
+            advisory: AdvisoryLocks::new(true),
             waits: WaitGraph::default(),
+            serializable: Arc::default(),
             checkpointing: Mutex::new(()),
             checkpoints: AtomicU64::new(0),
             checkpoint_end: AtomicU64::new(0),
@@ -137,13 +144,15 @@ impl Engine {
     }
 
     /// Puts the commit record of `tx` in the log; it takes effect once durable, which the signal tells.
-    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<Arc<Signal>> {
+    /// Returns its timestamp as well.
+    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<(Arc<Signal>, u64)> {
         let mut body = Vec::with_capacity(32);
         Record::Commit { transaction: tx.id, previous: tx.last() }.encode(&mut body);
         let settled = Signal::new();
         let hook = CommitHook { active: self.active.clone(), tx: tx.clone(), settled: settled.clone() };
-        self.pager.log.append_commit(&body, Arc::new(hook), |start, _| tx.note_commit(start))?;
-        Ok(settled)
+        let note = |start, _| tx.note_commit(start);
+        let (_, end) = self.pager.log.append_commit(&body, Arc::new(hook), note)?;
+        Ok((settled, end.0))
     }
 
     /// Undoes the records of `tx` that are newer than `stop`.
@@ -189,7 +198,7 @@ impl Engine {
         tx.set_undone();
         self.active.end_writing(tx);
         self.active.rollbacks.fetch_add(1, Ordering::Relaxed);
-        tx.done.set();
+        tx.bump();
         Ok(())
     }
 }

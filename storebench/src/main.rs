@@ -204,7 +204,7 @@ fn load(engine: &dyn Engine, records: u64, value: &[u8], scattered: bool) -> Res
     let started = Instant::now();
     let mut keys = Vec::new();
     // A step that shares no factor with the number of records visits each once.
-    let mut step = if scattered { 0x9e37_79b9_7f4a_7c15 % records | 1 } else { 1 };
+    let mut step = if scattered { (0x9e37_79b9_7f4a_7c15 % records) | 1 } else { 1 };
     while gcd(step, records) != 1 {
         step += 2;
     }

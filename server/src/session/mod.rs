@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DatabaseId, RoleDef};
 use parking_lot::Mutex;
+use storage::SessionLocks;
 use types::text::TextContext;
 use types::{Batch, Error, Result, Schema, SqlState};
 
@@ -71,6 +72,8 @@ pub struct Session {
     pub(crate) role: Arc<RoleDef>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) transaction: TransactionState,
+    /// Advisory locks beyond transactions.
+    pub(crate) advisory: Arc<SessionLocks>,
     pub(crate) prepared: HashMap<String, Arc<Prepared>>,
     pub(crate) portals: HashMap<String, Portal>,
     /// What currval and lastval answer: the values this session has drawn, by sequence OID.
@@ -123,6 +126,7 @@ impl Session {
         handle.activity.lock().application_name = settings.show("application_name").unwrap_or_default();
         Ok(Session {
             server: Arc::clone(server),
+            advisory: Arc::new(server.store.session_locks(handle.process_id)),
             handle,
             database: catalog.database(),
             role,
@@ -204,6 +208,7 @@ fn truncated(text: &str, bytes: usize) -> &str {
 impl Drop for Session {
     fn drop(&mut self) {
         self.portals.clear();
+        self.advisory.unlock_all();
         self.server.unregister(self.handle.process_id);
     }
 }

@@ -965,6 +965,7 @@ pub struct Derived {
     pub memory_limit_bytes: usize,
     pub default_isolation: IsolationLevel,
     pub default_read_only: bool,
+    pub default_deferrable: bool,
     /// Notices below this are not sent (PostgreSQL's order of levels).
     pub min_message_rank: usize,
 }
@@ -989,6 +990,7 @@ impl Settings {
                 memory_limit_bytes: 0,
                 default_isolation: IsolationLevel::ReadCommitted,
                 default_read_only: false,
+                default_deferrable: false,
                 min_message_rank: 0,
             }),
         };
@@ -1194,8 +1196,9 @@ impl Settings {
             idle_session_timeout_ms: milliseconds("idle_session_timeout"),
             work_mem_bytes: kilobytes("work_mem"),
             memory_limit_bytes: kilobytes("memory_limit"),
-            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation"))?,
+            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation")),
             default_read_only: self.bool("default_transaction_read_only"),
+            default_deferrable: self.bool("default_transaction_deferrable"),
             min_message_rank: levels.iter().position(|level| *level == min_message).unwrap_or(0),
             text,
         });
@@ -1203,13 +1206,12 @@ impl Settings {
     }
 }
 
-/// The store's level for PostgreSQL's words. SERIALIZABLE is 0A000 until the store keeps its promise.
-pub fn isolation_level(words: &str) -> Result<IsolationLevel> {
+/// The store's level for one of [`ISOLATION_LEVELS`].
+fn isolation_level(words: &str) -> IsolationLevel {
     match words {
-        "read committed" | "read uncommitted" => Ok(IsolationLevel::ReadCommitted),
-        "repeatable read" => Ok(IsolationLevel::RepeatableRead),
-        _ => Err(Error::not_supported("isolation level SERIALIZABLE")
-            .with_hint("Use REPEATABLE READ, and lock what a decision rests on with SELECT … FOR UPDATE.")),
+        "serializable" => IsolationLevel::Serializable,
+        "repeatable read" => IsolationLevel::RepeatableRead,
+        _ => IsolationLevel::ReadCommitted,
     }
 }
 

@@ -182,7 +182,7 @@ impl Session {
                 }
                 Err(error) if executor::is_restart(&error) && sent == 0 && restarts < MAX_RESTARTS => {
                     drop(rows);
-                    transaction.rollback_to(savepoint)?;
+                    transaction.undo_to(savepoint)?;
                     restarts += 1;
                 }
                 Err(error) => return Err(error),
@@ -316,6 +316,10 @@ impl Session {
                 self.check_writable(&statement.statement.command_tag())?;
             }
             let target = plan.target();
+            for (relation, changes) in plan.row_locked() {
+                let mode = if changes { TableLock::RowExclusive } else { TableLock::RowShare };
+                transaction.lock_table(u64::from(relation), mode, true)?;
+            }
             for &relation in &plan.depends_on {
                 if relation < catalog::FIRST_USER_OID {
                     continue;
@@ -446,6 +450,9 @@ impl Session {
     pub(crate) fn apply_host_changes(&mut self, host: &SessionHost, client: &mut dyn Client) -> Result<()> {
         for (name, value, local) in host.take_changes() {
             self.set_setting(&name, Some(&value), local, client)?;
+        }
+        for warning in host.take_warnings() {
+            self.send_notice(client, Severity::Warning, &warning);
         }
         Ok(())
     }

@@ -100,7 +100,10 @@ impl Session {
             Node::Listen(_) | Node::Notify(_) | Node::Unlisten(_) => {
                 Err(Error::not_supported(&tag).with_hint("Poll a table instead."))
             }
-            Node::Lock(_) => Err(Error::not_supported(&tag).with_hint("Lock rows with SELECT … FOR UPDATE.")),
+            Node::Lock(lock) => {
+                self.lock_tables(lock)?;
+                Ok(tag)
+            }
             Node::Call(_) | Node::Do(_) | Node::CreateFunction(_) | Node::CreateTrigger(_) => {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
@@ -217,6 +220,15 @@ impl Session {
                 })?;
                 return self.set_transaction(&[TransactionMode::ReadOnly(value)]);
             }
+            ("transaction_deferrable", Some(value)) => {
+                let value = settings::parse_bool(value).ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "parameter \"transaction_deferrable\" requires a Boolean value",
+                    )
+                })?;
+                return self.set_transaction(&[TransactionMode::Deferrable(value)]);
+            }
             _ => {}
         }
         if local && !self.transaction.in_block() {
@@ -241,6 +253,7 @@ impl Session {
         match name {
             "transaction_isolation" => Ok(self.isolation_name().to_string()),
             "transaction_read_only" => Ok(on_off(self.is_read_only()).to_string()),
+            "transaction_deferrable" => Ok(on_off(self.is_deferrable()).to_string()),
             _ => self.settings.show(name),
         }
     }
@@ -317,6 +330,7 @@ impl Session {
                     SetStmt { local: false, action: SetAction::ResetAll, span: types::Span::default() };
                 self.set(&reset, client)?;
                 *self.drawn.lock() = super::Drawn::default();
+                self.advisory.unlock_all();
                 Ok(())
             }
             // Plans are shared by all sessions and checked before each use: there is nothing to drop.

@@ -26,7 +26,7 @@ impl Live {
         };
         if older.is_of(newer) {
             // Its own statements may still look in between.
-            return !newer.tx.released.is_set();
+            return !newer.tx.is_over();
         }
         let next = self.timestamps.partition_point(|timestamp| *timestamp < from);
         to > self.visible || self.timestamps.get(next).is_some_and(|timestamp| *timestamp < to)

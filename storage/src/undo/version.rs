@@ -488,7 +488,7 @@ mod tests {
                 table.thin(0, &now, 0, &live(i * 10 - 10));
             }
             one.tx.set_committed(i * 10);
-            one.tx.released.set();
+            one.tx.end();
             assert_eq!(seen(&table, 0, &now, 25).unwrap(), record(2.min(i)).as_bytes(), "at {i}");
             assert_eq!(seen(&table, 0, &now, 605).unwrap(), record(60.min(i)).as_bytes(), "at {i}");
             let Entry::Changed(version) = table.entry(0) else {
