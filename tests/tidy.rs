@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Crate → the workspace crates it may use. Change it together with docs/architecture.md.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("types", &[]),
     ("expr", &["types"]),
     ("catalog", &["types", "expr"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("tests", &["server"]),
     ("tpch", &[]),
     ("tpcc", &[]),
+    ("storebench", &["types", "storage"]),
 ];
 
 /// A foreign crate → the only workspace crates that may use it.

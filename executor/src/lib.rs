@@ -18,6 +18,7 @@ pub mod table;
 
 pub mod ddl;
 
+mod entry_sorter;
 pub mod instrument;
 pub mod spill;
 

@@ -9,12 +9,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use types::row::{RowDecoder, RowLayout};
-use types::{BATCH_SIZE, Batch, Data, DataType, Error, Result, Strings, Validity, Vector};
+use types::{BATCH_SIZE, Batch, DataType, Error, Result};
 
 use crate::context::ExecContext;
-use crate::table::keys::EncodedKeys;
 
 static NEXT_FILE: AtomicU64 = AtomicU64::new(0);
+
+/// An open file without a name in the statement's `temp_dir`. 58030 or 53100 when none can be made.
+pub(crate) fn temporary_file(cx: &ExecContext) -> Result<File> {
+    let directory = &cx.environment().temp_dir;
+    std::fs::create_dir_all(directory)
+        .map_err(|e| Error::io(format!("could not create directory \"{}\"", directory.display()), &e))?;
+    let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
+    let path = directory.join(format!("spill-{}-{number}", std::process::id()));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(|e| Error::io(format!("could not create temporary file \"{}\"", path.display()), &e))?;
+    std::fs::remove_file(&path)
+        .map_err(|e| Error::io(format!("could not unlink temporary file \"{}\"", path.display()), &e))?;
+    Ok(file)
+}
 
 /// Writes a run.
 pub struct RunWriter {
@@ -37,19 +54,8 @@ pub struct RunReader {
 impl RunWriter {
     /// A run of rows of these types. 58030 or 53100 when no file can be made.
     pub fn new(types: &[DataType], cx: &ExecContext) -> Result<RunWriter> {
-        let directory = &cx.environment().temp_dir;
-        std::fs::create_dir_all(directory)
-            .map_err(|e| Error::io(format!("could not create directory \"{}\"", directory.display()), &e))?;
-        let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("spill-{}-{number}", std::process::id()));
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(|e| {
-                Error::io(format!("could not create temporary file \"{}\"", path.display()), &e)
-            })?;
-        std::fs::remove_file(&path)
-            .map_err(|e| Error::io(format!("could not unlink temporary file \"{}\"", path.display()), &e))?;
         Ok(RunWriter {
-            file: BufWriter::with_capacity(1 << 16, file),
+            file: BufWriter::with_capacity(1 << 16, temporary_file(cx)?),
             layout: Arc::new(RowLayout::new(types)),
             rows: 0,
             bytes: 0,
@@ -123,110 +129,5 @@ impl RunReader {
 
     pub fn size_bytes(&self) -> u64 {
         self.bytes
-    }
-}
-
-/// Sorts (key, record) pairs of any number: in memory up to a budget, through runs beyond.
-pub struct EntrySorter {
-    keys: EncodedKeys,
-    records: EncodedKeys,
-    budget_bytes: usize,
-    runs: Vec<RunReader>,
-}
-
-impl EntrySorter {
-    pub fn new(budget_bytes: usize) -> EntrySorter {
-        EntrySorter {
-            keys: EncodedKeys::default(),
-            records: EncodedKeys::default(),
-            budget_bytes,
-            runs: Vec::new(),
-        }
-    }
-
-    pub fn push(&mut self, key: &[u8], record: &[u8], cx: &ExecContext) -> Result<()> {
-        self.keys.push(key);
-        self.records.push(record);
-        if self.keys.size_bytes() + self.records.size_bytes() > self.budget_bytes {
-            self.spill(cx)?;
-        }
-        Ok(())
-    }
-
-    fn spill(&mut self, cx: &ExecContext) -> Result<()> {
-        let mut writer = RunWriter::new(&[DataType::BYTEA, DataType::BYTEA], cx)?;
-        for part in self.keys.sorted().chunks(BATCH_SIZE) {
-            let column = |values: &EncodedKeys| {
-                let strings: Strings = part.iter().map(|&row| values.get(row as usize)).collect();
-                Arc::new(Vector::flat(Data::Bytea(strings), Validity::all()))
-            };
-            let columns = vec![column(&self.keys), column(&self.records)];
-            writer.write(&Batch::new(columns, part.len()))?;
-        }
-        self.runs.push(writer.finish()?);
-        self.keys = EncodedKeys::default();
-        self.records = EncodedKeys::default();
-        Ok(())
-    }
-
-    /// Calls `f` with every pair in key order; equal keys come in the order they were pushed.
-    pub fn finish(mut self, cx: &ExecContext, mut f: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
-        if self.runs.is_empty() {
-            let order = self.keys.sorted();
-            for (count, row) in order.into_iter().enumerate() {
-                if count % BATCH_SIZE == 0 {
-                    cx.check_interrupt()?;
-                }
-                f(self.keys.get(row as usize), self.records.get(row as usize))?;
-            }
-            return Ok(());
-        }
-        if !self.keys.is_empty() {
-            self.spill(cx)?;
-        }
-        let mut sources = Vec::new();
-        let mut heap = std::collections::BinaryHeap::new();
-        for (number, run) in std::mem::take(&mut self.runs).into_iter().enumerate() {
-            let mut source = PairSource { run, batch: Batch::default(), row: 0 };
-            if let Some((key, record)) = source.next()? {
-                heap.push(std::cmp::Reverse((key, number, record)));
-            }
-            sources.push(source);
-        }
-        let mut count = 0usize;
-        while let Some(std::cmp::Reverse((key, number, record))) = heap.pop() {
-            count += 1;
-            if count.is_multiple_of(BATCH_SIZE) {
-                cx.check_interrupt()?;
-            }
-            f(&key, &record)?;
-            if let Some((key, record)) = sources[number].next()? {
-                heap.push(std::cmp::Reverse((key, number, record)));
-            }
-        }
-        Ok(())
-    }
-}
-
-struct PairSource {
-    run: RunReader,
-    batch: Batch,
-    row: usize,
-}
-
-impl PairSource {
-    fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        if self.row >= self.batch.len() {
-            let Some(batch) = self.run.read()? else { return Ok(None) };
-            self.batch = batch;
-            self.row = 0;
-        }
-        let value = |column: usize| match self.batch.column(column).data() {
-            Data::Bytea(values) => Ok(values.get(self.row).to_vec()),
-            _ => Err(Error::internal("a run of other columns")),
-        };
-        let pair = (value(0)?, value(1)?);
-        self.row += 1;
-        Ok(Some(pair))
     }
 }

@@ -64,19 +64,20 @@ impl<'t> BulkBuilder<'t> {
             if key < last.as_slice() {
                 return Err(Error::internal("records for a bulk load are not sorted"));
             }
-            let cut = separator(last, key).to_vec();
+            let cut = separator(last, key);
             // A key that shares less with the others than they do among themselves takes the prefix they
             // were counted with: what filled one leaf then fills several.
-            while self.lengths.len() > 1 && NODE_HEADER + self.size(&cut).0 > PAGE_SIZE {
+            while self.lengths.len() > 1 && NODE_HEADER + self.size(cut).0 > PAGE_SIZE {
                 self.flush_half()?;
             }
             // All keys of the leaf, this one included, share at least this prefix with its fences.
-            let (size, prefix) = self.size(&cut);
+            let (size, prefix) = self.size(cut);
             let more = key.len() - prefix.min(key.len()) + record.len() + SLOT;
             // The fence after the next key is unknown; it is no longer than that key and one byte more.
             if NODE_HEADER + size + more + key.len() + 1 > PAGE_SIZE {
-                self.flush(Some(&cut))?;
-                self.lower = cut;
+                self.flush(Some(cut))?;
+                self.lower.clear();
+                self.lower.extend_from_slice(cut);
             }
         }
         self.bytes.extend_from_slice(key);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use catalog::{IndexDef, TableDef};
 use expr::Expr;
 use storage::{Direction, KeyRange, TreeId};
-use types::{Batch, Error, Result, SqlState, Value};
+use types::{Batch, Error, Result, SqlState, Value, Vector};
 
 use crate::context::ExecContext;
 use crate::ddl::Work;
 use crate::dml::update::key_at;
-use crate::spill::EntrySorter;
+use crate::entry_sorter::EntrySorter;
+use crate::ops::hash_join::inputs_read;
 use crate::table::keys::EncodedKeys;
 use crate::table::layout::{IndexLayout, TableLayout};
 use crate::table::row::{index_exprs, key_text, located};
@@ -25,9 +26,19 @@ const BUILD_MEMORY_BYTES: usize = 64 << 20;
 pub(crate) fn each_batch(
     layout: &TableLayout,
     cx: &ExecContext,
+    f: impl FnMut(&Batch, &EncodedKeys) -> Result<()>,
+) -> Result<()> {
+    each_batch_of(layout, |_| true, cx, f)
+}
+
+/// As `each_batch`; columns that are not `needed` may be all NULL.
+fn each_batch_of(
+    layout: &TableLayout,
+    needed: impl Fn(usize) -> bool,
+    cx: &ExecContext,
     mut f: impl FnMut(&Batch, &EncodedKeys) -> Result<()>,
 ) -> Result<()> {
-    let columns: Vec<usize> = (0..layout.row.len()).collect();
+    let columns: Vec<usize> = (0..layout.row.len()).filter(|column| needed(*column)).collect();
     let reader = RowReader::new(&layout.row, &columns, true);
     let mut scan = cx.transaction().scan(layout.tree, KeyRange::all(), Direction::Forward)?;
     loop {
@@ -43,7 +54,13 @@ pub(crate) fn each_batch(
             for row in 0..len {
                 keys.push(key_at(&row_keys, row)?);
             }
-            f(&Batch::new(columns, len), &keys)?;
+            let mut read = columns.into_iter();
+            let whole = layout.table.columns.iter().enumerate().map(|(column, def)| match needed(column) {
+                true => read.next().ok_or_else(|| Error::internal("a column was not read")),
+                false => Ok(Arc::new(Vector::nulls(def.data_type.physical, len))),
+            });
+            let whole = whole.collect::<Result<Vec<_>>>()?;
+            f(&Batch::new(whole, len), &keys)?;
         }
         if !more {
             return Ok(());
@@ -135,7 +152,16 @@ impl Work<'_> {
     ) -> Result<()> {
         let layout = TableLayout::new(table);
         let mut build = IndexBuild::new(table, index, keys.to_vec(), predicate.cloned(), self.cx);
-        each_batch(&layout, self.cx, |rows, row_keys| build.take(rows, row_keys, self.cx))?;
+        let mut needed = inputs_read(keys, layout.row.len());
+        let filtered = inputs_read(predicate.map(std::slice::from_ref).unwrap_or_default(), layout.row.len());
+        needed.iter_mut().zip(filtered).for_each(|(needed, filtered)| *needed |= filtered);
+        index.include.iter().for_each(|&column| needed[column] = true);
+        each_batch_of(
+            &layout,
+            |column| needed[column],
+            self.cx,
+            |rows, row_keys| build.take(rows, row_keys, self.cx),
+        )?;
         build.finish(table, self.cx)
     }
 

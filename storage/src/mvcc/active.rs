@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::undo::TxState;
+use crate::undo::{Live, TxState};
 use crate::wait::Signal;
 use crate::wal::{Lsn, OnDurable};
 
@@ -78,10 +78,13 @@ impl Active {
         }
     }
 
-    /// What committed at or before this is the same for every snapshot, present and future.
-    pub fn horizon(&self) -> u64 {
+    /// The snapshots in use. Those taken later are at or after its `visible`.
+    pub fn live(&self) -> Live {
         let snapshots = self.snapshots.lock();
-        snapshots.keys().next().copied().unwrap_or_else(|| self.visible.load(Ordering::Acquire))
+        Live {
+            timestamps: snapshots.keys().copied().collect(),
+            visible: self.visible.load(Ordering::Acquire),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Forgets versions that no snapshot needs, removes tombstones, frees dropped trees.
 //!
 //! Run by a background thread whenever there are version tables, at a pace that keeps its share of the
-//! processor small. What committed before the oldest snapshot is the same for everyone: its entries go; a
-//! tombstone that nothing speaks for any more leaves the page, an empty leaf its tree.
+//! processor small. What committed before the oldest snapshot is the same for everyone: its entries go, as do
+//! those of records that were made and deleted between two snapshots; a tombstone that nothing speaks for any
+//! more leaves the page, an empty leaf its tree.
 
 use types::Result;
 
@@ -11,14 +12,15 @@ use crate::buffer::Access;
 use crate::directory::{self, DIRECTORY};
 use crate::engine::Engine;
 use crate::page::{self, PageId, PageKind};
+use crate::undo::Live;
 
 impl Engine {
     /// One round over all pages with version tables; returns how many tables are left.
     pub fn sweep(&self) -> Result<usize> {
-        let horizon = self.active.horizon();
+        let live = self.active.live();
         let mut dropped = Vec::new();
         for id in self.pager.pool.versioned_pages() {
-            self.sweep_page(id, horizon, &mut dropped)?;
+            self.sweep_page(id, &live, &mut dropped)?;
         }
         for tree in dropped {
             self.finish_drop(tree)?;
@@ -26,7 +28,7 @@ impl Engine {
         Ok(self.pager.pool.versioned_count())
     }
 
-    fn sweep_page(&self, id: PageId, horizon: u64, dropped: &mut Vec<u64>) -> Result<()> {
+    fn sweep_page(&self, id: PageId, live: &Live, dropped: &mut Vec<u64>) -> Result<()> {
         let pool = &self.pager.pool;
         if !pool.is_resident(id) {
             // Only a page with tombstones to remove is worth reading back.
@@ -34,7 +36,7 @@ impl Engine {
                 if versions.has_deletes {
                     return (true, false);
                 }
-                versions.prune(horizon, |_| ());
+                versions.prune(live, |_| ());
                 (false, versions.is_empty())
             });
             if needs_page != Some(true) {
@@ -56,7 +58,7 @@ impl Engine {
         };
         let mut settled = Vec::new();
         let has_deletes = versions.has_deletes;
-        versions.prune(horizon, |slot| {
+        versions.prune(live, |slot| {
             if has_deletes {
                 settled.push(slot);
             }

@@ -316,7 +316,12 @@ impl Write<'_> {
             assert!(replaced, "a leaf of tree {} had room for a record and now has not", tree.id);
             leaf.set_lsn(end);
             let before = self.before(&change, lsn);
-            versions_of(self.engine, &mut leaf).push(at, count, self.writer(), before);
+            let versions = versions_of(self.engine, &mut leaf);
+            versions.push(at, count, self.writer(), before);
+            // A long chain is cut short by whoever makes it longer: an old snapshot costs its own history.
+            if versions.is_long(at) {
+                versions.thin(at, record, flags, &self.engine.active.live());
+            }
             drop(leaf);
             place.fulfilled = true;
             return Ok(Replaced { outcome: WriteOutcome::Done, old, old_flags });

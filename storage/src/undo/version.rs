@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
+use super::live::Live;
 use super::writer::TxState;
-use crate::wal::Lsn;
+use crate::wal::record::GHOST;
+use crate::wal::{Lsn, RowChange};
 
 /// A transaction's command: what a version is attributed to.
 #[derive(Clone, Debug)]
@@ -19,7 +21,12 @@ pub struct Writer {
 
 impl Writer {
     fn same(&self, other: &Writer) -> bool {
-        self.command == other.command && Arc::ptr_eq(&self.tx, &other.tx)
+        self.command == other.command && self.is_of(other)
+    }
+
+    /// Of one transaction.
+    pub fn is_of(&self, other: &Writer) -> bool {
+        Arc::ptr_eq(&self.tx, &other.tx)
     }
 }
 
@@ -36,13 +43,45 @@ pub enum Before {
     Logged(Lsn),
 }
 
+impl Before {
+    /// The state before a write, given the one it left; `None` when only the log knows, or nothing fits.
+    fn state(&self, bytes: &[u8], flags: u8) -> Option<(Vec<u8>, u8)> {
+        match self {
+            Before::Absent => Some((bytes.to_vec(), flags | GHOST)),
+            Before::Same => Some((bytes.to_vec(), flags & !GHOST)),
+            Before::Delta { prefix, suffix, flags, middle } => {
+                Some((RowChange::splice(bytes, *prefix, *suffix, middle)?, *flags))
+            }
+            Before::Logged(_) => None,
+        }
+    }
+
+    /// That the state was `bytes` and `flags`, where the write left `left` and `left_flags`.
+    fn between(bytes: &[u8], flags: u8, left: &[u8], left_flags: u8) -> Before {
+        if flags & GHOST != 0 {
+            return Before::Absent;
+        }
+        if left_flags & GHOST != 0 {
+            // A new record may take the tombstone's place, and its bytes: do not lean on them.
+            return Before::Delta { prefix: 0, suffix: 0, flags, middle: bytes.into() };
+        }
+        let change = RowChange::between(bytes, flags, left, left_flags);
+        Before::Delta { prefix: change.prefix, suffix: change.suffix, flags, middle: change.old.into() }
+    }
+}
+
 /// One write to a record, and the ones before it.
 #[derive(Debug)]
 pub struct Version {
     pub writer: Writer,
     pub before: Before,
     pub older: Option<Box<Version>>,
+    /// At least so many writes are in the chain that begins here, when it is the newest of its record.
+    depth: u32,
 }
+
+/// A chain is looked through for versions nobody sees when it gets this long, and at every doubling.
+const THIN_FROM: u32 = 8;
 
 impl Drop for Version {
     /// One after the other: a long chain must not be a deep recursion.
@@ -160,7 +199,7 @@ impl PageVersions {
             Entry::Deleted(writer) => (writer, Before::Same),
             Entry::Logged(writer, lsn) => (writer, Before::Logged(lsn)),
         };
-        Some(Version { writer: writer.clone(), before, older: None })
+        Some(Version { writer: writer.clone(), before, older: None, depth: 1 })
     }
 
     #[inline]
@@ -203,14 +242,65 @@ impl PageVersions {
             (code, _) if code & 3 == CHAIN => {
                 let place = &mut self.chains[(code >> 2) as usize];
                 let older = place.take().map(Box::new);
-                *place = Some(Version { writer, before, older });
+                let depth = older.as_ref().map_or(1, |older| older.depth.saturating_add(1));
+                *place = Some(Version { writer, before, older, depth });
                 code
             }
             _ => {
                 let older = self.as_version(code).map(Box::new);
-                self.add_chain(Version { writer, before, older })
+                self.add_chain(Version { writer, before, older, depth: 2 })
             }
         };
+    }
+
+    /// Whether `thin` may have something to do at `slot`.
+    #[inline]
+    pub fn is_long(&self, slot: usize) -> bool {
+        match self.entry(slot) {
+            Entry::Changed(version) => version.depth >= THIN_FROM && version.depth.is_power_of_two(),
+            _ => false,
+        }
+    }
+
+    /// Drops the versions between those that somebody sees: a write takes over what the one before it found
+    /// when no snapshot tells the two apart. `record` and `flags` are on the page now.
+    pub fn thin(&mut self, slot: usize, record: &[u8], flags: u8, live: &Live) {
+        let code = self.code(slot);
+        if code & 3 != CHAIN {
+            return;
+        }
+        let Some(newest) = self.chains[(code >> 2) as usize].as_mut() else { return };
+        let (mut left, mut left_flags) = (record.to_vec(), flags);
+        let mut at = &mut *newest;
+        // What only the log knows ends the walk: the states behind it cannot be worked out here.
+        while let Some((mut bytes, mut flags)) = at.before.state(&left, left_flags) {
+            let mut merged = false;
+            while let Some(older) = &mut at.older {
+                if live.tells_apart(&older.writer, &at.writer) {
+                    break;
+                }
+                let Some(state) = older.before.state(&bytes, flags) else { break };
+                (bytes, flags) = state;
+                merged = true;
+                let next = older.older.take();
+                at.older = next;
+            }
+            if merged {
+                at.before = Before::between(&bytes, flags, &left, left_flags);
+            }
+            (left, left_flags) = (bytes, flags);
+            match &mut at.older {
+                Some(older) => at = older,
+                None => break,
+            }
+        }
+        let mut depth = 1;
+        let mut next = newest.older.as_deref();
+        while let Some(older) = next {
+            depth += 1;
+            next = older.older.as_deref();
+        }
+        newest.depth = depth;
     }
 
     /// Replaces what the newest write of `slot` found.
@@ -290,9 +380,10 @@ impl PageVersions {
         }
     }
 
-    /// Drops what every snapshot from `horizon` on agrees on. Returns the slots whose newest write is
-    /// settled by that (a tombstone among them can be removed from the page).
-    pub fn prune(&mut self, horizon: u64, mut settled: impl FnMut(usize)) {
+    /// Drops what every snapshot agrees on. Returns the slots whose newest write is settled by that (a
+    /// tombstone among them can be removed from the page).
+    pub fn prune(&mut self, live: &Live, mut settled: impl FnMut(usize)) {
+        let horizon = live.horizon();
         let committed = |entry: Entry<'_>| entry.newest().is_none_or(|w| w.tx.committed_by(horizon));
         // Uniform pages have no tombstones to report: an insert is all that happened.
         if self.slots.is_empty() && committed(self.decode(self.default)) {
@@ -300,7 +391,8 @@ impl PageVersions {
         }
         for slot in 0..self.slots.len() {
             let code = self.slots[slot];
-            if committed(self.decode(code)) {
+            let entry = self.decode(code);
+            if committed(entry) || came_and_went(entry, live) {
                 if code & 3 == CHAIN {
                     self.chains[(code >> 2) as usize] = None;
                 }
@@ -345,9 +437,88 @@ impl PageVersions {
     }
 }
 
+/// True for a tombstone of a record that no snapshot sees: it was made and deleted between two of them.
+fn came_and_went(entry: Entry<'_>, live: &Live) -> bool {
+    let Entry::Changed(newest) = entry else { return false };
+    if !matches!(newest.before, Before::Same) {
+        return false;
+    }
+    let mut oldest = newest;
+    while let Some(older) = &oldest.older {
+        oldest = older;
+    }
+    matches!(oldest.before, Before::Absent) && !live.tells_apart(&oldest.writer, &newest.writer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(timestamp: u64) -> Live {
+        Live { timestamps: Vec::new(), visible: timestamp }
+    }
+
+    /// What `reader` at `timestamp` sees, as `mvcc/visibility.rs` works it out.
+    fn seen(table: &PageVersions, slot: usize, record: &[u8], timestamp: u64) -> Option<Vec<u8>> {
+        let (mut bytes, mut flags) = (record.to_vec(), 0);
+        if let Entry::Changed(version) = table.entry(slot) {
+            let mut next = Some(version);
+            while let Some(version) = next.filter(|version| !version.writer.tx.committed_by(timestamp)) {
+                (bytes, flags) = version.before.state(&bytes, flags).unwrap();
+                next = version.older.as_deref();
+            }
+        }
+        (flags & GHOST == 0).then_some(bytes)
+    }
+
+    #[test]
+    fn versions_that_nobody_sees_go_and_the_others_stay_what_they_were() {
+        // Snapshots at 25 and 605; a write every 10, each another middle of another length.
+        let live = |visible| Live { timestamps: vec![25, 605], visible };
+        let record = |i: u64| format!("begin-{}-end", "x".repeat((i % 7) as usize) + &i.to_string());
+        let mut table = PageVersions::default();
+        let mut was = record(0).into_bytes();
+        for i in 1..=200u64 {
+            let now = record(i).into_bytes();
+            let before = Before::between(&was, 0, &now, 0);
+            let one = writer(i);
+            table.push(0, 1, one.clone(), before);
+            // The newest still runs.
+            if table.is_long(0) {
+                table.thin(0, &now, 0, &live(i * 10 - 10));
+            }
+            one.tx.set_committed(i * 10);
+            one.tx.end();
+            assert_eq!(seen(&table, 0, &now, 25).unwrap(), record(2.min(i)).as_bytes(), "at {i}");
+            assert_eq!(seen(&table, 0, &now, 605).unwrap(), record(60.min(i)).as_bytes(), "at {i}");
+            let Entry::Changed(version) = table.entry(0) else {
+                assert!(i == 1);
+                was = now;
+                continue;
+            };
+            assert!(version.depth <= THIN_FROM, "{} versions", version.depth);
+            was = now;
+        }
+    }
+
+    #[test]
+    fn a_record_that_came_and_went_between_snapshots_is_forgotten() {
+        let mut table = PageVersions::default();
+        let (made, gone) = (writer(1), writer(2));
+        table.insert(0, 0, &writer(9));
+        table.insert(1, 1, &made);
+        table.push(1, 2, gone.clone(), Before::Same);
+        made.tx.set_committed(20);
+        gone.tx.set_committed(30);
+        let settled = |table: &mut PageVersions, timestamps: &[u64], visible| {
+            let mut slots = Vec::new();
+            table.prune(&Live { timestamps: timestamps.to_vec(), visible }, |slot| slots.push(slot));
+            slots
+        };
+        assert!(settled(&mut table, &[10, 25], 40).is_empty());
+        assert!(settled(&mut table, &[10], 29).is_empty());
+        assert_eq!(settled(&mut table, &[10, 30], 40), [1]);
+    }
 
     fn writer(id: u64) -> Writer {
         Writer { tx: Arc::new(TxState::new(id, 0)), command: 0 }
@@ -370,7 +541,7 @@ mod tests {
         let right = table.split_off(50);
         assert_eq!((newest(&right, 0), newest(&right, 1), newest(&table, 49)), (2, 1, 1));
         one.tx.set_committed(10);
-        table.prune(10, |_| ());
+        table.prune(&at(10), |_| ());
         assert!(table.is_empty());
     }
 
@@ -385,7 +556,7 @@ mod tests {
             table.push(1, 3, busy.clone(), Before::Same);
             busy.tx.set_committed(id);
             table.remove(1, 3);
-            table.prune(id, |_| ());
+            table.prune(&at(id), |_| ());
         }
         assert!(table.writers.len() < 20 && table.chains.len() < 20, "{table:?}");
         for id in 0..300_000 {
@@ -405,14 +576,14 @@ mod tests {
         table.pop(3, 5);
         assert_eq!(newest(&table, 3), 2);
         one.tx.set_committed(5);
-        table.prune(7, |slot| assert_ne!(slot, 3));
+        table.prune(&at(7), |slot| assert_ne!(slot, 3));
         match table.entry(3) {
             Entry::Changed(version) => assert!(version.older.is_none()),
             other => panic!("{other:?}"),
         }
         two.tx.set_committed(8);
         let mut settled = Vec::new();
-        table.prune(8, |slot| settled.push(slot));
+        table.prune(&at(8), |slot| settled.push(slot));
         assert_eq!(settled, vec![0, 1, 2, 3, 4]);
         assert!(table.is_empty());
     }

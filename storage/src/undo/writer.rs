@@ -91,6 +91,11 @@ impl TxState {
         }
     }
 
+    /// Nothing of it can be waited for any more, and no statement of it runs.
+    pub fn is_over(&self) -> bool {
+        self.turn.lock().over
+    }
+
     /// A transaction found in the log by recovery.
     pub fn recovered(id: u64, last: Lsn) -> TxState {
         let state = TxState::new(id, 0);

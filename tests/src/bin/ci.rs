@@ -5,9 +5,10 @@
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-const STEPS: [(&str, &[&str]); 3] = [
+const STEPS: [(&str, &[&str]); 4] = [
     ("fmt", &["fmt", "--all", "--check"]),
     ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("others", &["check", "--quiet", "-p", "storebench", "--features", "others"]),
     ("test", &["test", "--workspace"]),
 ];
 
