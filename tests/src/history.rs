@@ -75,7 +75,7 @@ impl fmt::Display for Anomaly {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Edge {
     Ww,
     Wr,

@@ -3,6 +3,8 @@
 //! An error of the path itself (a missing key in strict mode, a division by zero) is [`Fail::Path`]: it
 //! makes a predicate unknown, and is kept quiet where the caller is silent. What is wrong with the call
 //! is [`Fail::Hard`] and always raised.
+//!
+//! `.keyvalue()` numbers objects by their place in our bytes: unique, but not PostgreSQL's number below the root.
 
 use std::sync::Arc;
 

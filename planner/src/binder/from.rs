@@ -305,6 +305,12 @@ impl Binder<'_> {
         if let Some(column) = definitions.first()
             && !takes_definitions(&function.function)
         {
+            if has_out_columns(&function.function) {
+                return Err(Error::syntax(
+                    "a column definition list is redundant for a function with OUT parameters",
+                )
+                .at(column.span));
+            }
             return Err(Error::syntax(
                 "a column definition list is only allowed for functions returning \"record\"",
             )
@@ -777,6 +783,12 @@ impl Binder<'_> {
 /// Functions whose columns the caller defines: `AS x (a integer, b text)`.
 const DEFINED_BY_CALLER: [&str; 4] =
     ["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
+
+fn has_out_columns(function: &ast::Expr) -> bool {
+    let ast::Expr::FuncCall(call) = function else { return false };
+    let name = call.name.last().map_or("", String::as_str);
+    matches!(name, "json_each" | "json_each_text" | "jsonb_each" | "jsonb_each_text")
+}
 
 fn takes_definitions(function: &ast::Expr) -> bool {
     let ast::Expr::FuncCall(call) = function else { return false };

@@ -124,6 +124,11 @@ fn path(base: &Base, steps: &[Step], out: &mut Vec<u8>) {
             }
         }
         Base::String(text) => crate::json::escape(text, out),
+        Base::Expr(inner) if matches!(**inner, Node::Not(_) | Node::Exists(_) | Node::IsUnknown(_)) => {
+            out.push(b'(');
+            node(inner, false, out);
+            out.push(b')');
+        }
         Base::Expr(inner) => node(inner, true, out),
     }
     for step in steps {
