@@ -64,10 +64,7 @@ impl Fold for JsonText {
             let value = arg(args, 0)?.value(row);
             if self.object {
                 if value.is_null() {
-                    return Err(Error::new(
-                        SqlState::INVALID_PARAMETER_VALUE,
-                        "field name must not be null",
-                    ));
+                    return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null"));
                 }
                 write_key(&value, first, cx, text)?;
                 text.extend_from_slice(b" : ");

@@ -255,7 +255,9 @@ impl Coercer<'_> {
     /// `array[a:b]`.
     pub fn slice(&self, array: Expr, bounds: Vec<(Option<Expr>, Option<Expr>)>, span: Span) -> Result<Expr> {
         if array.data_type().oid == DataType::JSONB.oid {
-            return Err(Error::new(SqlState::DATATYPE_MISMATCH, "jsonb subscript does not support slices").at(span));
+            return Err(
+                Error::new(SqlState::DATATYPE_MISMATCH, "jsonb subscript does not support slices").at(span)
+            );
         }
         subscripted(&array, span)?;
         let data_type = array.data_type();

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use types::json::{Jsonb, JsonbKind, Raw, RawNode, parse_raw};
-use types::{
-    ArrayValue, DataType, Error, Json, Physical, Result, SqlState, Value, Vector, VectorBuilder,
-};
+use types::{ArrayValue, DataType, Error, Json, Physical, Result, SqlState, Value, Vector, VectorBuilder};
 
 use super::args::N;
 use crate::function::{Args, Kernel, TableKernel};
@@ -264,9 +262,13 @@ fn delete_index(args: &Args<'_>) -> Result<Vector> {
 #[derive(Clone, Copy, PartialEq)]
 enum Change {
     /// jsonb_set: replace, and create if the flag says so.
-    Set { create: bool },
+    Set {
+        create: bool,
+    },
     /// jsonb_insert: objects take a new key only.
-    Insert { after: bool },
+    Insert {
+        after: bool,
+    },
     Delete,
     /// `j['a'] = …`: create everything on the way, fill gaps with null.
     Assign,
@@ -311,9 +313,8 @@ fn change_at(json: Json, path: &[String], level: usize, new: Option<&Json>, chan
                         pairs.remove(at);
                     }
                     Change::Insert { .. } => {
-                        return Err(invalid("cannot replace existing key").with_hint(
-                            "Try using the function jsonb_set to replace key value.",
-                        ));
+                        return Err(invalid("cannot replace existing key")
+                            .with_hint("Try using the function jsonb_set to replace key value."));
                     }
                     Change::Set { .. } | Change::Assign => {
                         pairs[at].1 = new.cloned().unwrap_or(Json::Null);
@@ -345,7 +346,10 @@ fn change_at(json: Json, path: &[String], level: usize, new: Option<&Json>, chan
             let count = items.len() as i64;
             let position = if index < 0 { index + count } else { index };
             if position < 0 && change == Change::Assign {
-                return Err(invalid(format!("path element at position {} is out of range: {index}", level + 1)));
+                return Err(invalid(format!(
+                    "path element at position {} is out of range: {index}",
+                    level + 1
+                )));
             }
             let inside = usize::try_from(position).ok().filter(|&at| at < items.len());
             match (inside, last) {
@@ -353,7 +357,9 @@ fn change_at(json: Json, path: &[String], level: usize, new: Option<&Json>, chan
                     (Change::Delete, _) => {
                         items.remove(at);
                     }
-                    (Change::Insert { after }, Some(new)) => items.insert(at + usize::from(after), new.clone()),
+                    (Change::Insert { after }, Some(new)) => {
+                        items.insert(at + usize::from(after), new.clone())
+                    }
                     (_, Some(new)) => items[at] = new.clone(),
                     _ => {}
                 },
@@ -397,9 +403,11 @@ fn checked_created(path: &[String], new: &Json) -> Result<Json> {
     if most > MAX_FILL {
         return Err(too_many_elements());
     }
-    if let Some((level, index)) = path.iter().enumerate().find_map(|(level, step)| {
-        path_index(step).filter(|&index| index < 0).map(|index| (level, index))
-    }) {
+    if let Some((level, index)) = path
+        .iter()
+        .enumerate()
+        .find_map(|(level, step)| path_index(step).filter(|&index| index < 0).map(|index| (level, index)))
+    {
         return Err(invalid(format!("path element at position {} is out of range: {index}", level + 1)));
     }
     Ok(created(path, new.clone()))
@@ -730,8 +738,7 @@ fn to_record(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
     if types.len() != names.len() {
         return Err(Error::internal(format!("{source} without the types of its columns")));
     }
-    let mut builders: Vec<VectorBuilder> =
-        types.iter().map(|t| VectorBuilder::for_type(*t, 1)).collect();
+    let mut builders: Vec<VectorBuilder> = types.iter().map(|t| VectorBuilder::for_type(*t, 1)).collect();
     let set = source.ends_with("recordset");
     let mut add = |field: &dyn Fn(&str) -> Result<Option<Field>>| -> Result<()> {
         for ((builder, name), data_type) in builders.iter_mut().zip(&names).zip(&types) {
@@ -747,9 +754,10 @@ fn to_record(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
         // No rows.
     } else if source.starts_with("jsonb") {
         let value = jsonb_at(args, 0, 0);
-        let one = |object: Jsonb<'_>, add: &mut dyn FnMut(&dyn Fn(&str) -> Result<Option<Field>>) -> Result<()>| {
-            add(&|name| Ok(object.field(name).map(Field::of_jsonb)))
-        };
+        let one =
+            |object: Jsonb<'_>, add: &mut dyn FnMut(&dyn Fn(&str) -> Result<Option<Field>>) -> Result<()>| {
+                add(&|name| Ok(object.field(name).map(Field::of_jsonb)))
+            };
         if set {
             match value.kind() {
                 JsonbKind::Array => {}
@@ -778,9 +786,7 @@ fn to_record(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
                     match item.node {
                         RawNode::Object(_) => one(item)?,
                         _ => {
-                            return Err(invalid(format!(
-                                "argument of {source} must be an array of objects"
-                            )));
+                            return Err(invalid(format!("argument of {source} must be an array of objects")));
                         }
                     }
                 }
@@ -805,7 +811,8 @@ struct Field {
 
 impl Field {
     fn of_jsonb(value: Jsonb<'_>) -> Field {
-        let items = (value.kind() == JsonbKind::Array).then(|| value.children().map(Field::of_jsonb).collect());
+        let items =
+            (value.kind() == JsonbKind::Array).then(|| value.children().map(Field::of_jsonb).collect());
         Field { text: as_text(value), json: value.to_string(), items }
     }
 
@@ -897,9 +904,7 @@ pub(crate) static KERNELS: &[(&str, Kernel)] = &[
     }),
     ("jsonb_concat", concat),
     ("jsonb_delete", |args| {
-        build_json(args, |row| {
-            delete_keys(jsonb_at(args, 0, row), &[args.str(1, row).to_string()]).map(Some)
-        })
+        build_json(args, |row| delete_keys(jsonb_at(args, 0, row), &[args.str(1, row).to_string()]).map(Some))
     }),
     ("jsonb_delete_array", |args| {
         build_json(args, |row| delete_keys(jsonb_at(args, 0, row), &keys_at(args, 1, row)).map(Some))

@@ -60,16 +60,9 @@ pub(crate) fn write_json(
 }
 
 fn is_number_type(data_type: DataType) -> bool {
-    [
-        DataType::INT2,
-        DataType::INT4,
-        DataType::INT8,
-        DataType::FLOAT4,
-        DataType::FLOAT8,
-        DataType::NUMERIC,
-    ]
-    .iter()
-    .any(|t| t.oid == data_type.oid)
+    [DataType::INT2, DataType::INT4, DataType::INT8, DataType::FLOAT4, DataType::FLOAT8, DataType::NUMERIC]
+        .iter()
+        .any(|t| t.oid == data_type.oid)
 }
 
 fn unknown_columns() -> Error {
@@ -211,9 +204,8 @@ fn build_array(args: &Args<'_>) -> Result<Vector> {
 fn build_object(args: &Args<'_>) -> Result<Vector> {
     let name = args.function.name;
     if args.count() % 2 != 0 {
-        return Err(invalid("argument list must have even number of elements").with_hint(format!(
-            "The arguments of {name}() must consist of alternating keys and values."
-        )));
+        return Err(invalid("argument list must have even number of elements")
+            .with_hint(format!("The arguments of {name}() must consist of alternating keys and values.")));
     }
     build(args, |row, out| {
         out.push(b'{');
@@ -360,10 +352,8 @@ pub(crate) fn row_as_json(expr: Expr, lines: Option<Expr>) -> Expr {
     let name = |index: usize| names.get(index).cloned().unwrap_or_else(|| format!("f{}", index + 1));
     let names: Vec<Value> = (0..fields.len()).map(|index| Value::text(name(index))).collect();
     let names = Value::Array(std::sync::Arc::new(ArrayValue::from_elements(DataType::TEXT, names)));
-    let mut args = vec![
-        Expr::literal(names, DataType::TEXT_ARRAY),
-        lines.unwrap_or_else(|| Expr::bool(false)),
-    ];
+    let mut args =
+        vec![Expr::literal(names, DataType::TEXT_ARRAY), lines.unwrap_or_else(|| Expr::bool(false))];
     args.extend(fields.into_iter().map(|field| row_as_json(field, None)));
     Expr::Call {
         function: row_function(),

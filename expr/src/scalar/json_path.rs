@@ -166,14 +166,21 @@ impl<'a> Run<'a> {
         if !self.lax || !items.iter().any(Item::is_array) {
             return Ok(items);
         }
-        Ok(items.into_iter().flat_map(|item| if item.is_array() { item.children() } else { vec![item] }).collect())
+        Ok(items
+            .into_iter()
+            .flat_map(|item| if item.is_array() { item.children() } else { vec![item] })
+            .collect())
     }
 
-    fn operand(&mut self, node: &Node, current: &Item<'a>, operator: Arithmetic, side: &str) -> Outcome<Numeric> {
+    fn operand(
+        &mut self,
+        node: &Node,
+        current: &Item<'a>,
+        operator: Arithmetic,
+        side: &str,
+    ) -> Outcome<Numeric> {
         match self.unwrapped(node, current)?.as_slice() {
-            [one] if one.view().as_number().is_some() => {
-                Ok(one.view().as_number().unwrap_or(Numeric::ZERO))
-            }
+            [one] if one.view().as_number().is_some() => Ok(one.view().as_number().unwrap_or(Numeric::ZERO)),
             _ => fail(
                 SINGLETON_REQUIRED,
                 format!(
@@ -186,7 +193,13 @@ impl<'a> Run<'a> {
 
     /// Applies `steps` to `item`. `unwrap`: in lax mode, a step that wants something else than an array
     /// is applied to an array's elements.
-    fn walk(&mut self, steps: &[Step], item: &Item<'a>, unwrap: bool, found: &mut Vec<Item<'a>>) -> Outcome<()> {
+    fn walk(
+        &mut self,
+        steps: &[Step],
+        item: &Item<'a>,
+        unwrap: bool,
+        found: &mut Vec<Item<'a>>,
+    ) -> Outcome<()> {
         self.interrupt()?;
         let Some((step, rest)) = steps.split_first() else {
             found.push(item.clone());
@@ -330,11 +343,8 @@ impl<'a> Run<'a> {
                 break;
             }
             for index in from.max(0)..=to.min(size - 1) {
-                let element = if array {
-                    item.part(|value| value.element(index))
-                } else {
-                    Some(item.clone())
-                };
+                let element =
+                    if array { item.part(|value| value.element(index)) } else { Some(item.clone()) };
                 picked.extend(element);
             }
             // In order, so that an error of a later subscript comes after what the earlier found.
@@ -502,11 +512,9 @@ impl<'a> Run<'a> {
                 let operator = *operator;
                 self.pairs(left, Some(right), true, current, &|a, b| compare(operator, a, b))?
             }
-            Node::StartsWith { left, right } => {
-                self.pairs(left, Some(right), false, current, &|a, b| {
-                    Some(a.as_str()?.starts_with(b.as_str()?))
-                })?
-            }
+            Node::StartsWith { left, right } => self.pairs(left, Some(right), false, current, &|a, b| {
+                Some(a.as_str()?.starts_with(b.as_str()?))
+            })?,
             Node::LikeRegex { arg, pattern, flags } => {
                 let mut letters = String::new();
                 if flags.ignore_case {
@@ -632,9 +640,8 @@ fn items<'a>(
     let silent = operator || args.bool(3, row);
     let variables = if operator { Jsonb(types::json::binary::NULL_BYTES) } else { jsonb_at(args, 2, row) };
     if !operator && variables.kind() != JsonbKind::Object {
-        return Err(invalid("\"vars\" argument is not an object").with_detail(
-            "Jsonpath parameters should be encoded as key-value pairs of \"vars\" object.",
-        ));
+        return Err(invalid("\"vars\" argument is not an object")
+            .with_detail("Jsonpath parameters should be encoded as key-value pairs of \"vars\" object."));
     }
     let root = jsonb_at(args, 0, row);
     let lax = !parsed.strict;

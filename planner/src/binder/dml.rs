@@ -603,8 +603,7 @@ impl Binder<'_> {
             .at(target.span));
         }
         let bound = self.expr(value)?;
-        let bound =
-            self.coercer.assign(bound, column.data_type, &column.name, value.start_span())?;
+        let bound = self.coercer.assign(bound, column.data_type, &column.name, value.start_span())?;
         let parts = assigned.parts.contains(&ordinal);
         let earlier = assigned.values.iter().position(|(at, _)| *at == ordinal);
         if earlier.is_some() && !parts {

@@ -415,11 +415,9 @@ impl Binder<'_> {
                 outputs
             }
             _ if call.data_type.oid == DataType::RECORD.oid => {
-                return Err(Error::not_supported(format!(
-                    "function {} in FROM",
-                    call.function.signature()
-                ))
-                .at(span));
+                return Err(
+                    Error::not_supported(format!("function {} in FROM", call.function.signature())).at(span)
+                );
             }
             _ => vec![named(name, call.data_type)],
         };
