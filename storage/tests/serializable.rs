@@ -332,7 +332,7 @@ fn one_history(seed: u64) -> usize {
                 }
                 let value = rng.random();
                 let current = &mut open[which];
-                let step = if value % 4 == 0 {
+                let step = if value.is_multiple_of(4) {
                     match current.tx.delete(T, &[a]) {
                         Ok(WriteOutcome::Done) => Ok(Some(Step::Delete(a))),
                         Ok(_) => Ok(None),

@@ -327,12 +327,13 @@ fn change_at(json: Json, path: &[String], level: usize, new: Option<&Json>, chan
                     }
                     pairs[at].1 = change_at(inner, path, level + 1, new, change)?;
                 }
-                (None, true) => match (change, new) {
-                    (Change::Set { create: true } | Change::Insert { .. } | Change::Assign, Some(new)) => {
+                (None, true) => {
+                    if let (Change::Set { create: true } | Change::Insert { .. } | Change::Assign, Some(new)) =
+                        (change, new)
+                    {
                         pairs.push((step.clone(), new.clone()));
                     }
-                    _ => {}
-                },
+                }
                 (None, false) => {
                     if let (Change::Assign, Some(new)) = (change, new) {
                         pairs.push((step.clone(), checked_created(rest, new)?));

@@ -203,7 +203,7 @@ fn build_array(args: &Args<'_>) -> Result<Vector> {
 
 fn build_object(args: &Args<'_>) -> Result<Vector> {
     let name = args.function.name;
-    if args.count() % 2 != 0 {
+    if !args.count().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements")
             .with_hint(format!("The arguments of {name}() must consist of alternating keys and values.")));
     }
