@@ -284,6 +284,8 @@ impl Store {
     /// while nothing writes: what changes meanwhile is reported as a problem.
     pub fn check(&self) -> Result<CheckReport> {
         let engine = &self.engine;
+        // The sweeper would change the trees meanwhile.
+        let _sweeping = engine.sweeping.lock();
         let mut report = CheckReport::default();
         let mut used: HashSet<PageId> = HashSet::new();
         for tree in engine.directory.all() {
@@ -377,6 +379,7 @@ fn create(disk: Arc<dyn Disk>, names: &[String], options: &StoreOptions) -> Resu
         assert_eq!(root, DIRECTORY_ROOT, "the first page after the bitmap is the directory's root");
         let control = Control::prepare(&*disk, data)?;
         let engine = Engine::new(disk.clone(), control, pager, options.checkpoint_log_bytes, false);
+        engine.keep_room()?;
         engine.format_root(DIRECTORY, root)?;
         engine.active.reset(1, engine.pager.log.end());
         engine.checkpoint(false)?;
@@ -410,6 +413,7 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
             space: Space::empty(),
         };
         let engine = Engine::new(disk, control, pager, options.checkpoint_log_bytes, true);
+        engine.keep_room()?;
         engine.recover(&found)?;
         engine.checkpoint(false)?;
         Ok(engine)
@@ -422,15 +426,26 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
 
 /// Checkpoints by log volume, and has the next log file ready before it is needed.
 fn checkpointer(engine: &Engine, stop: &Stop) {
+    let mut was_full = false;
     while !stop.sleep(CHECKPOINT_LOOK) {
         if engine.pager.log.check_healthy().is_err() {
             continue;
         }
-        let end = engine.pager.log.end();
-        let segments = engine.pager.log.segments();
-        if let Err(error) = segments.prepare(segments.number(end.0) + 1) {
-            tracing::warn!(%error, "could not prepare the next log file");
+        let full = engine.pager.log.prepare_ahead().and_then(|()| engine.settle_unfinished()).err();
+        match &full {
+            Some(error) if !was_full => tracing::warn!(%error, "the disk has no room for the log to come"),
+            None if was_full => tracing::info!("the disk has room again"),
+            _ => {}
         }
+        was_full = full.is_some();
+        if was_full {
+            // Files that nobody needs any more can be used again.
+            if let Err(error) = engine.checkpoint_for_room() {
+                tracing::error!(%error, "checkpoint failed");
+            }
+            continue;
+        }
+        let end = engine.pager.log.end();
         let due = end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes;
         if due && let Err(error) = engine.checkpoint(false) {
             tracing::error!(%error, "checkpoint failed");
@@ -450,7 +465,9 @@ fn page_writer(engine: &Engine, stop: &Stop) {
             worthwhile = match engine.pager.pool.write_ahead() {
                 Ok(written) => written >= WRITER_LEAST && !*stop.stopping.lock(),
                 Err(error) => {
-                    tracing::error!(%error, "writing pages failed");
+                    if error.code() != SqlState::DISK_FULL {
+                        tracing::error!(%error, "writing pages failed");
+                    }
                     false
                 }
             };
@@ -462,12 +479,16 @@ fn sweeper(engine: &Engine, stop: &Stop) {
     let mut pause = SWEEP_PAUSE;
     while !stop.sleep(pause) {
         pause = SWEEP_PAUSE;
-        if engine.pager.pool.versioned_count() == 0 || engine.pager.log.check_healthy().is_err() {
+        let idle = engine.pager.pool.versioned_count() == 0 && !engine.has_drops();
+        if idle || engine.pager.log.check_healthy().is_err() {
             continue;
         }
         let started = Instant::now();
         if let Err(error) = engine.sweep() {
-            tracing::error!(%error, "removal of old versions failed");
+            // The checkpointer says when the disk is full.
+            if error.code() != SqlState::DISK_FULL {
+                tracing::error!(%error, "removal of old versions failed");
+            }
             pause = Duration::from_secs(1);
         }
         pause = pause.max(started.elapsed() * SWEEP_REST);

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 use crate::btree::node::Node;
@@ -18,7 +19,7 @@ use crate::btree::{RECORD_INLINE_MOST, Tree};
 use crate::buffer::Access;
 use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
-use crate::engine::Engine;
+use crate::engine::{Engine, Unfinished};
 use crate::mvcc::Snapshot;
 use crate::mvcc::table_lock::TableLock;
 use crate::mvcc::write::{Write, serialization_failure};
@@ -442,9 +443,10 @@ impl Transaction {
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
     pub fn create_tree(&self) -> Result<TreeId> {
         let id = self.engine().directory.new_id();
-        let tree = self.write(|write| self.engine().create_tree(write, id))?;
-        self.inner.lock().created.insert(tree.id);
-        Ok(TreeId(tree.id))
+        // Before it is there: a failure in the middle leaves a directory record to be taken back.
+        self.inner.lock().created.insert(id);
+        self.write(|write| self.engine().create_tree(write, id))?;
+        Ok(TreeId(id))
     }
 
     /// Drops a tree when the transaction commits; its pages are reused once no snapshot needs them. The
@@ -474,11 +476,11 @@ impl Transaction {
         let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
         for tree in created {
             if engine.is_to_be_freed(tree)? {
-                engine.finish_drop(tree)?;
                 self.inner.lock().created.remove(&tree);
+                engine.drop_later(tree);
             }
         }
-        Ok(())
+        finish_drops(engine)
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
@@ -499,10 +501,19 @@ impl Transaction {
             return published;
         }
         let engine = self.engine();
-        let settled = engine.append_commit(&self.tx).inspect_err(|_| {
-            self.tx.done.set();
-            self.release_locks();
-        })?;
+        let settled = match engine.append_commit(&self.tx) {
+            Ok(settled) => settled,
+            Err(error) if error.code() == SqlState::DISK_FULL => {
+                // Nothing is in the log of it, so it is as good as rolled back.
+                self.undo_all()?;
+                return Err(error);
+            }
+            Err(error) => {
+                self.tx.done.set();
+                self.release_locks();
+                return Err(error);
+            }
+        };
         self.inner.lock().snapshot = None;
         while !settled.is_set() {
             // An error cannot stop a commit that is in the log; a spurious return only looks again.
@@ -520,7 +531,8 @@ impl Transaction {
         published
     }
 
-    /// Undoes everything. An error means that the store must be reopened to finish the undo.
+    /// Undoes everything. An error means that the store must be reopened to finish the undo. Should there be
+    /// no room for it on the disk, that is no error: its rows stay locked until there is.
     pub fn rollback(self) -> Result<()> {
         self.undo_all()
     }
@@ -532,21 +544,28 @@ impl Transaction {
             return Ok(());
         }
         let engine = self.engine();
-        engine.roll_back(&self.tx).inspect_err(|_| {
-            // Its rows stay its own until recovery; who waits for them finds the log failed.
-            self.tx.done.set();
-            self.release_locks();
-        })?;
+        let undone = engine.roll_back(&self.tx);
         let created = {
             let mut inner = self.inner.lock();
             inner.snapshot = None;
             std::mem::take(&mut inner.created)
         };
-        for tree in created {
-            engine.finish_drop(tree)?;
+        if let Err(error) = undone {
+            let rest = {
+                let mut inner = self.inner.lock();
+                Unfinished {
+                    tx: self.tx.clone(),
+                    created: created.into_iter().collect(),
+                    locked: std::mem::take(&mut inner.locked),
+                    table_locks: inner.table_locks.drain(..).map(|(table, _)| table).collect(),
+                }
+            };
+            return engine.undo_later(rest, error);
         }
+        created.into_iter().for_each(|tree| engine.drop_later(tree));
+        let dropped = finish_drops(engine);
         self.release_locks();
-        Ok(())
+        dropped
     }
 
     fn end_reading(&self) {
@@ -573,6 +592,14 @@ impl Drop for Transaction {
         {
             tracing::error!(%error, transaction = self.tx.id, "rollback failed; the next start finishes it");
         }
+    }
+}
+
+/// Frees dropped trees now; without room for that, the sweeper will.
+fn finish_drops(engine: &Engine) -> Result<()> {
+    match engine.finish_drops() {
+        Err(error) if error.code() == SqlState::DISK_FULL => Ok(()),
+        result => result,
     }
 }
 
