@@ -25,6 +25,21 @@ impl Engine {
         result
     }
 
+    /// Has log files ready for what is to come, undoes what waited for room, and makes a checkpoint when there
+    /// is enough log since the last. 53100 while there is no room.
+    pub fn checkpointer_round(&self) -> Result<()> {
+        let log = &self.pager.log;
+        if let Err(error) = log.prepare_ahead().and_then(|()| self.settle_unfinished()) {
+            // Files that nobody needs any more can be used again.
+            if error.code() == SqlState::DISK_FULL {
+                self.checkpoint_for_room()?;
+            }
+            return Err(error);
+        }
+        let since = log.end().0 - self.checkpoint_end.load(Ordering::Acquire);
+        if since >= self.checkpoint_log_bytes { self.checkpoint(false) } else { Ok(()) }
+    }
+
     /// A checkpoint to get room in the log: files that nobody needs any more are used again. False when
     /// there is too little log since the last one for that.
     pub fn checkpoint_for_room(&self) -> Result<bool> {

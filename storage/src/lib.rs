@@ -28,7 +28,7 @@ mod wal;
 pub use bulk::BulkBuilder;
 pub use mvcc::table_lock::TableLock;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};
-pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId};
+pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId, Upkeep};
 pub use transaction::{
     InsertOutcome, IsolationLevel, LockOutcome, RowLock, Savepoint, Transaction, TransactionOptions,
     WriteOutcome,

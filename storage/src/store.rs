@@ -52,6 +52,21 @@ pub struct StoreOptions {
     pub checkpoint_log_bytes: u64,
     /// Size of one log segment file.
     pub segment_size_bytes: u64,
+    /// Threads do the upkeep. Without them the caller does ([`Store::upkeep`]), and one thread's calls always
+    /// do the same: for simulations.
+    pub background: bool,
+}
+
+/// A piece of the work that background threads do otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upkeep {
+    /// The checkpointer's round: log files for what is to come, rollbacks that wait for room, a checkpoint if
+    /// there is enough log.
+    Checkpointer,
+    /// Old versions, tombstones and dropped trees go.
+    Sweeper,
+    /// Changed pages are written ahead of the clock's hand.
+    PageWriter,
 }
 
 impl StoreOptions {
@@ -61,6 +76,7 @@ impl StoreOptions {
             buffer_size_bytes: 256 << 20,
             checkpoint_log_bytes: 512 << 20,
             segment_size_bytes: 16 << 20,
+            background: true,
         }
     }
 }
@@ -167,7 +183,9 @@ impl Store {
             closed: Mutex::new(false),
             lock: Mutex::new(lock),
         });
-        store.start_threads()?;
+        if options.background {
+            store.start_threads()?;
+        }
         Ok(store)
     }
 
@@ -227,6 +245,15 @@ impl Store {
     /// Makes a checkpoint now (CHECKPOINT).
     pub fn checkpoint(&self) -> Result<()> {
         self.engine.checkpoint(false)
+    }
+
+    /// Does one round of what a background thread would.
+    pub fn upkeep(&self, upkeep: Upkeep) -> Result<()> {
+        match upkeep {
+            Upkeep::Checkpointer => self.engine.checkpointer_round(),
+            Upkeep::Sweeper => self.engine.sweep().map(|_| ()),
+            Upkeep::PageWriter => self.engine.pager.pool.write_ahead().map(|_| ()),
+        }
     }
 
     /// Live figures.
@@ -360,7 +387,7 @@ fn create(disk: Arc<dyn Disk>, names: &[String], options: &StoreOptions) -> Resu
     checked("fsync", "the data directory", disk.sync_dir())?;
     let segments = Segments::new(disk.clone(), options.segment_size_bytes, store_id);
     let start = Lsn(segments.first_lsn());
-    let log = Log::start(segments, start, 0)?;
+    let log = Log::start(segments, start, 0, !options.background)?;
     let built = (|| {
         let pager = Pager {
             pool: Pool::new(file, log.clone(), options.buffer_size_bytes),
@@ -405,7 +432,7 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
         tracing::info!(checkpoint = %data.checkpoint, "the store was not closed in good order; recovering");
     }
     let found = recovery::analyse(&segments, data.checkpoint)?;
-    let log = Log::start(segments, found.end, found.last_checksum)?;
+    let log = Log::start(segments, found.end, found.last_checksum, !options.background)?;
     let built = (|| {
         let pager = Pager {
             pool: Pool::new(file, log.clone(), options.buffer_size_bytes),
@@ -431,24 +458,20 @@ fn checkpointer(engine: &Engine, stop: &Stop) {
         if engine.pager.log.check_healthy().is_err() {
             continue;
         }
-        let full = engine.pager.log.prepare_ahead().and_then(|()| engine.settle_unfinished()).err();
-        match &full {
-            Some(error) if !was_full => tracing::warn!(%error, "the disk has no room for the log to come"),
-            None if was_full => tracing::info!("the disk has room again"),
-            _ => {}
-        }
-        was_full = full.is_some();
-        if was_full {
-            // Files that nobody needs any more can be used again.
-            if let Err(error) = engine.checkpoint_for_room() {
-                tracing::error!(%error, "checkpoint failed");
+        match engine.checkpointer_round() {
+            Err(error) if error.code() == SqlState::DISK_FULL => {
+                if !was_full {
+                    tracing::warn!(%error, "the disk has no room for the log to come");
+                }
+                was_full = true;
             }
-            continue;
-        }
-        let end = engine.pager.log.end();
-        let due = end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes;
-        if due && let Err(error) = engine.checkpoint(false) {
-            tracing::error!(%error, "checkpoint failed");
+            Err(error) => tracing::error!(%error, "checkpoint failed"),
+            Ok(()) => {
+                if was_full {
+                    tracing::info!("the disk has room again");
+                }
+                was_full = false;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! while the same statement writes. A statement sees nothing of what it writes itself: its snapshot ends
 //! at the command before it (PostgreSQL's command ids).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -134,7 +134,7 @@ struct Inner {
     over: bool,
     locked: Vec<(u64, Vec<u8>)>,
     table_locks: Vec<(u64, TableLock)>,
-    created: HashSet<u64>,
+    created: BTreeSet<u64>,
 }
 
 impl Transaction {
@@ -152,7 +152,7 @@ impl Transaction {
                 over: false,
                 locked: Vec::new(),
                 table_locks: Vec::new(),
-                created: HashSet::new(),
+                created: BTreeSet::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
         }

@@ -236,7 +236,9 @@ impl Pool {
 
     /// The pages that may have version tables.
     pub fn versioned_pages(&self) -> Vec<PageId> {
-        self.versioned.lock().iter().copied().collect()
+        let mut pages: Vec<_> = self.versioned.lock().iter().copied().collect();
+        pages.sort_unstable();
+        pages
     }
 
     pub fn versioned_count(&self) -> usize {

@@ -4,7 +4,7 @@
 //! unsynced write is, at a crash, kept, dropped or torn at 512-byte sectors, independently of the others;
 //! unsynced creations, renames and removals are kept up to a random one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -57,8 +57,8 @@ enum Naming {
 
 #[derive(Default)]
 struct State {
-    names: HashMap<String, Arc<Mutex<Content>>>,
-    durable_names: HashMap<String, Arc<Mutex<Content>>>,
+    names: BTreeMap<String, Arc<Mutex<Content>>>,
+    durable_names: BTreeMap<String, Arc<Mutex<Content>>>,
     naming: Vec<Naming>,
     /// Changes still allowed before the power goes.
     budget: Option<u64>,
@@ -153,7 +153,7 @@ impl SimDisk {
         for naming in &state.naming[..keep] {
             apply_naming(&mut names, naming);
         }
-        let names: HashMap<String, Arc<Mutex<Content>>> = names
+        let names: BTreeMap<String, Arc<Mutex<Content>>> = names
             .into_iter()
             .map(|(name, content)| {
                 let survived = survive(&content.lock(), &mut rng);
@@ -202,7 +202,7 @@ impl SimDisk {
     }
 }
 
-fn apply_naming(names: &mut HashMap<String, Arc<Mutex<Content>>>, naming: &Naming) {
+fn apply_naming(names: &mut BTreeMap<String, Arc<Mutex<Content>>>, naming: &Naming) {
     match naming {
         Naming::Create(name, content) => {
             names.insert(name.clone(), content.clone());

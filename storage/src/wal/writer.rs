@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
@@ -78,8 +78,17 @@ struct State {
     full: Option<Error>,
 }
 
+/// What the log writer did.
+enum Step {
+    Worked,
+    Idle,
+    Failed,
+}
+
 pub struct Log {
     segments: Segments,
+    /// There is no log-writer thread: whoever waits for the log writes it.
+    inline: bool,
     state: Mutex<State>,
     /// Wakes the log writer.
     work: Condvar,
@@ -110,9 +119,12 @@ fn mix(lsn: u64, before: u32, length: u32, body: u32) -> u32 {
 
 impl Log {
     /// Goes on after the record that ends at `end` and has checksum `last_checksum`.
-    pub fn start(segments: Segments, end: Lsn, last_checksum: u32) -> Result<Arc<Log>> {
+    /// With `inline` there is no log-writer thread: whoever waits for the log writes it, which makes one
+    /// caller's doings deterministic.
+    pub fn start(segments: Segments, end: Lsn, last_checksum: u32, inline: bool) -> Result<Arc<Log>> {
         let log = Arc::new(Log {
             segments,
+            inline,
             state: Mutex::new(State {
                 buffer: Vec::with_capacity(WRITE_AT * 2),
                 start: end.0,
@@ -134,6 +146,9 @@ impl Log {
             kept: AtomicU64::new(KEPT_LEAST),
             thread: Mutex::new(None),
         });
+        if inline {
+            return Ok(log);
+        }
         let writer = log.clone();
         let thread = std::thread::Builder::new()
             .name("log writer".into())
@@ -256,8 +271,7 @@ impl Log {
                     return Err(full.clone());
                 }
                 state.write_to = state.start + state.buffer.len() as u64;
-                self.work.notify_one();
-                self.progress.wait(&mut state);
+                state = self.progress(state);
                 continue;
             }
             let mut need = state.start + state.buffer.len() as u64 + u64::from(length);
@@ -294,6 +308,10 @@ impl Log {
             state.pending.push_back((end, hook));
             state.sync_to = end;
             self.work.notify_one();
+            if self.inline {
+                drop(state);
+                self.work_here();
+            }
         } else if state.buffer.len() >= WRITE_AT && state.write_to < state.start + WRITE_AT as u64 {
             state.write_to = end;
             self.work.notify_one();
@@ -327,8 +345,7 @@ impl Log {
             if state.sync_to < lsn.0 {
                 state.sync_to = lsn.0;
             }
-            self.work.notify_one();
-            self.progress.wait(&mut state);
+            state = self.progress(state);
         }
     }
 
@@ -349,8 +366,7 @@ impl Log {
             if state.write_to < lsn.0 {
                 state.write_to = lsn.0;
             }
-            self.work.notify_one();
-            self.progress.wait(&mut state);
+            state = self.progress(state);
         }
     }
 
@@ -360,6 +376,9 @@ impl Log {
             let mut state = self.state.lock();
             state.stopping = true;
             self.work.notify_all();
+        }
+        if self.inline {
+            return self.work_here();
         }
         let thread = self.thread.lock().take();
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
@@ -374,7 +393,7 @@ impl Log {
             let result = self.segments.write(start, bytes);
             let mut state = self.state.lock();
             match result {
-                Err(error) if error.code() == SqlState::DISK_FULL && !state.stopping => {
+                Err(error) if error.code() == SqlState::DISK_FULL && !state.stopping && !self.inline => {
                     if state.full.is_none() {
                         tracing::warn!(%error, "the log waits for room on the disk");
                     }
@@ -394,61 +413,97 @@ impl Log {
         let mut spare: Vec<u8> = Vec::with_capacity(WRITE_AT * 2);
         let mut state = self.state.lock();
         loop {
-            if self.failure.get().is_some() {
-                // Nothing is appended after the failure, so these are all who wait.
-                let pending = std::mem::take(&mut state.pending);
-                self.progress.notify_all();
-                drop(state);
-                for (_, hook) in pending {
-                    hook.failed();
-                }
-                return;
-            }
-            let written = self.written.load(Ordering::Relaxed);
-            let flushed = self.flushed.load(Ordering::Relaxed);
-            let sync = state.sync_to > flushed;
-            if !(sync || state.write_to > written) {
-                if state.stopping {
-                    return;
-                }
-                self.work.wait(&mut state);
-                continue;
-            }
-            let start = state.start;
-            let taken = std::mem::replace(&mut state.buffer, std::mem::take(&mut spare));
-            let end = start + taken.len() as u64;
-            state.start = end;
-            drop(state);
-
-            let mut result = self.write_with_patience(start, &taken);
-            if sync && result.is_ok() {
-                result = self.segments.sync(flushed, end);
-                self.flushes.fetch_add(1, Ordering::Relaxed);
-            }
-            spare = taken;
-            spare.clear();
-            if let Err(error) = result {
-                self.fail(Error::new(SqlState::IO_ERROR, error.message()));
-                state = self.state.lock();
-                continue;
-            }
-            self.written.store(end, Ordering::Release);
-            state = self.state.lock();
-            let mut due = Vec::new();
-            if sync {
-                self.flushed.store(end, Ordering::Release);
-                while state.pending.front().is_some_and(|(lsn, _)| *lsn <= end) {
-                    due.extend(state.pending.pop_front());
-                }
-            }
-            self.progress.notify_all();
-            if !due.is_empty() {
-                drop(state);
-                for (lsn, hook) in due {
-                    hook.durable(Lsn(lsn));
-                }
-                state = self.state.lock();
+            let step;
+            (state, step) = self.step(state, &mut spare);
+            match step {
+                Step::Failed => return,
+                Step::Worked => {}
+                Step::Idle if state.stopping => return,
+                Step::Idle => self.work.wait(&mut state),
             }
         }
+    }
+
+    /// Without a log-writer thread: does its work here and now.
+    fn work_here(&self) {
+        let mut state = self.state.lock();
+        loop {
+            let step;
+            (state, step) = self.step(state, &mut Vec::new());
+            if !matches!(step, Step::Worked) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until the log writer has got on, or does its work.
+    fn progress<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        if self.inline {
+            drop(state);
+            self.work_here();
+            return self.state.lock();
+        }
+        self.work.notify_one();
+        self.progress.wait(&mut state);
+        state
+    }
+
+    /// Writes, and syncs if somebody wants it, what has gathered.
+    fn step<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        spare: &mut Vec<u8>,
+    ) -> (MutexGuard<'s, State>, Step) {
+        if self.failure.get().is_some() {
+            // Nothing is appended after the failure, so these are all who wait.
+            let pending = std::mem::take(&mut state.pending);
+            self.progress.notify_all();
+            drop(state);
+            for (_, hook) in pending {
+                hook.failed();
+            }
+            return (self.state.lock(), Step::Failed);
+        }
+        let written = self.written.load(Ordering::Relaxed);
+        let flushed = self.flushed.load(Ordering::Relaxed);
+        let sync = state.sync_to > flushed;
+        if !(sync || state.write_to > written) {
+            return (state, Step::Idle);
+        }
+        let start = state.start;
+        let taken = std::mem::replace(&mut state.buffer, std::mem::take(spare));
+        let end = start + taken.len() as u64;
+        state.start = end;
+        drop(state);
+
+        let mut result = self.write_with_patience(start, &taken);
+        if sync && result.is_ok() {
+            result = self.segments.sync(flushed, end);
+            self.flushes.fetch_add(1, Ordering::Relaxed);
+        }
+        *spare = taken;
+        spare.clear();
+        if let Err(error) = result {
+            self.fail(Error::new(SqlState::IO_ERROR, error.message()));
+            return (self.state.lock(), Step::Worked);
+        }
+        self.written.store(end, Ordering::Release);
+        let mut state = self.state.lock();
+        let mut due = Vec::new();
+        if sync {
+            self.flushed.store(end, Ordering::Release);
+            while state.pending.front().is_some_and(|(lsn, _)| *lsn <= end) {
+                due.extend(state.pending.pop_front());
+            }
+        }
+        self.progress.notify_all();
+        if !due.is_empty() {
+            drop(state);
+            for (lsn, hook) in due {
+                hook.durable(Lsn(lsn));
+            }
+            state = self.state.lock();
+        }
+        (state, Step::Worked)
     }
 }
