@@ -10,8 +10,9 @@ use server::database::Server;
 use server::scheduler::cores::Cores;
 use server::session::settings::Settings;
 use server::wire::listener::Listener;
-use storage::StoreOptions;
+use storage::{Store, StoreOptions};
 use tokio::sync::watch;
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 #[derive(Parser)]
@@ -32,8 +33,17 @@ struct CommandLine {
 enum Command {
     /// Serve a data directory, making it if it is missing (the default)
     Serve(ServeArgs),
+    /// Verify a data directory that no server has open: checksums, trees, page ownership
+    Check(CheckArgs),
     /// Print the version
     Version,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    data: std::path::PathBuf,
 }
 
 #[derive(Args, Default)]
@@ -58,6 +68,16 @@ fn main() -> ExitCode {
         Some(Command::Version) => {
             println!("cairn {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
+        }
+        Some(Command::Check(args)) => {
+            return match check(&args.data) {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(error) => {
+                    eprintln!("{}", one_line(&error));
+                    ExitCode::FAILURE
+                }
+            };
         }
         Some(Command::Serve(args)) => args,
         None => command_line.serve,
@@ -92,6 +112,35 @@ fn one_line(error: &Error) -> String {
         }
     }
     line.replace('\n', " ")
+}
+
+/// Opens the directory, which completes the recovery that a crash left to do, and verifies the store. True
+/// when it is sound.
+fn check(data: &std::path::Path) -> Result<bool> {
+    if !Store::exists(data) {
+        return Err(Error::new(
+            SqlState::UNDEFINED_FILE,
+            format!("directory \"{}\" holds no cairn database", data.display()),
+        ));
+    }
+    let store = Store::open(StoreOptions::new(data))?;
+    let report = store.check()?;
+    for problem in &report.problems {
+        println!("{problem}");
+    }
+    println!(
+        "{} trees, {} pages, {} records: {}",
+        report.trees,
+        report.pages,
+        report.records,
+        match report.problems.len() {
+            0 => "no problems".to_owned(),
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        }
+    );
+    store.close()?;
+    Ok(report.problems.is_empty())
 }
 
 fn serve(args: ServeArgs) -> Result<()> {

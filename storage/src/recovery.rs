@@ -133,11 +133,14 @@ impl Engine {
             Err(error) if error.code() == SqlState::DISK_FULL => {}
             result => result?,
         }
+        let log_bytes = found.end.0 - found.checkpoint.redo.min(found.checkpoint_lsn).0;
         tracing::info!(
             from = %found.checkpoint.redo,
             to = %found.end,
+            log_mb = log_bytes as f64 / 1e6,
             records = found.records,
             redone,
+            pages_read = self.pager.pool.miss_count(),
             transactions_undone = found.losers.len(),
             changes_undone = undone,
             trees_freed = dropped.len(),

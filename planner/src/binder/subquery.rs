@@ -54,8 +54,7 @@ impl Binder<'_> {
                     Some(name) => self.operator_symbol(name, link.span)?,
                     None => "=",
                 };
-                let kind =
-                    if link.kind == SubLinkKind::Any { SubqueryKind::Any } else { SubqueryKind::All };
+                let kind = if link.kind == SubLinkKind::Any { SubqueryKind::Any } else { SubqueryKind::All };
                 self.compared(test, symbol, kind, &link.query, link.span)
             }
         }

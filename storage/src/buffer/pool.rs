@@ -222,6 +222,14 @@ impl Pool {
             self.file.read(id, &mut data.page)
         };
         read?;
+        // The log is flushed before the page is written: a page ahead of it means that the log lost its end.
+        let (lsn, end) = (page::lsn(&data.page), self.log.end().0);
+        if lsn > end {
+            return Err(Error::corrupted(format!(
+                "page {id} of file \"{PAGE_FILE}\" (offset {}) is ahead of the log: its position is {lsn}, the log ends at {end}",
+                id.offset()
+            )));
+        }
         data.id = id;
         data.versions = self.parked.lock().remove(&id);
         frame.usage.store(u8::from(access != Access::Scan), Ordering::Relaxed);
