@@ -27,7 +27,36 @@ pub fn superuser(id: RoleId, name: &str) -> RoleDef {
         password: None,
         valid_until: None,
         member_of: Vec::new(),
+        admin_of: Vec::new(),
     }
+}
+
+/// Roles that every server has, with PostgreSQL's OIDs: their rights are in the code, their members anybody's.
+pub const MONITOR: RoleId = RoleId(3373);
+pub const READ_ALL_SETTINGS: RoleId = RoleId(3374);
+pub const READ_ALL_STATS: RoleId = RoleId(3375);
+pub const SIGNAL_BACKEND: RoleId = RoleId(4200);
+pub const CHECKPOINT: RoleId = RoleId(4544);
+
+/// The definitions of those roles; they are in every catalog and never stored.
+pub fn predefined_roles() -> impl Iterator<Item = RoleDef> {
+    const ROLES: [(RoleId, &str, &[RoleId]); 5] = [
+        (MONITOR, "pg_monitor", &[READ_ALL_SETTINGS, READ_ALL_STATS]),
+        (READ_ALL_SETTINGS, "pg_read_all_settings", &[]),
+        (READ_ALL_STATS, "pg_read_all_stats", &[]),
+        (SIGNAL_BACKEND, "pg_signal_backend", &[]),
+        (CHECKPOINT, "pg_checkpoint", &[]),
+    ];
+    ROLES.into_iter().map(|(id, name, member_of)| RoleDef {
+        superuser: false,
+        create_role: false,
+        create_db: false,
+        login: false,
+        replication: false,
+        bypass_rls: false,
+        member_of: member_of.to_vec(),
+        ..superuser(id, name)
+    })
 }
 
 /// A database that takes connections.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use types::{Error, Result, SqlState};
 
+use crate::bootstrap;
 use crate::change::{CatalogChange, Object, ObjectId};
 use crate::object::{
     DatabaseDef, DatabaseId, IndexDef, RelationId, RoleDef, RoleId, SchemaDef, SchemaId, SequenceDef,
@@ -100,6 +101,9 @@ impl Catalog {
         };
         for table in system::virtual_tables() {
             catalog.add_relation(Relation::Virtual(Arc::clone(table)));
+        }
+        for role in bootstrap::predefined_roles() {
+            catalog.roles.insert(role.id, Arc::new(role));
         }
         catalog
     }
@@ -228,6 +232,46 @@ impl Catalog {
 
     pub fn role(&self, id: RoleId) -> Option<&Arc<RoleDef>> {
         self.roles.get(&id)
+    }
+
+    /// Whether `role` is `group` or in it, perhaps through others: may it SET ROLE to it? Superusers are in
+    /// what they were put into.
+    pub fn is_member(&self, role: RoleId, group: RoleId) -> bool {
+        self.reaches(role, group, |_| true)
+    }
+
+    /// Whether `role` has the rights of `group` without SET ROLE: as a member that inherits, all the way.
+    pub fn has_rights_of(&self, role: RoleId, group: RoleId) -> bool {
+        self.reaches(role, group, |role| role.inherit)
+    }
+
+    pub fn is_superuser(&self, role: RoleId) -> bool {
+        self.role(role).is_some_and(|role| role.superuser)
+    }
+
+    /// Whether `role` may choose the members of `group`. Its superusers and itself are not asked about.
+    pub fn is_admin(&self, role: RoleId, group: RoleId) -> bool {
+        self.roles
+            .values()
+            .any(|between| between.admin_of.contains(&group) && self.is_member(role, between.id))
+    }
+
+    fn reaches(&self, role: RoleId, group: RoleId, passes: impl Fn(&RoleDef) -> bool) -> bool {
+        let mut seen = vec![role];
+        let mut position = 0;
+        while let Some(id) = seen.get(position).copied() {
+            if id == group {
+                return true;
+            }
+            position += 1;
+            let Some(role) = self.role(id).filter(|role| passes(role)) else { continue };
+            for next in &role.member_of {
+                if !seen.contains(next) {
+                    seen.push(*next);
+                }
+            }
+        }
+        false
     }
 
     pub fn stats(&self, table: RelationId) -> Option<&Arc<TableStats>> {

@@ -246,6 +246,8 @@ pub struct RoleDef {
     pub password: Option<String>,
     pub valid_until: Option<i64>,
     pub member_of: Vec<RoleId>,
+    /// Those of them whose members it may choose: WITH ADMIN OPTION.
+    pub admin_of: Vec<RoleId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

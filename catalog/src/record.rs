@@ -121,6 +121,7 @@ fn write_role(out: &mut Writer, def: &RoleDef) {
     out.option(&def.password, |out, text| out.string(text));
     out.option(&def.valid_until, |out, at| out.i64(*at));
     out.list(&def.member_of, |out, role| out.u32(role.0));
+    out.list(&def.admin_of, |out, role| out.u32(role.0));
 }
 
 fn read_role(input: &mut Reader<'_>) -> Result<RoleDef> {
@@ -138,6 +139,10 @@ fn read_role(input: &mut Reader<'_>) -> Result<RoleDef> {
         password: input.option(Reader::string)?,
         valid_until: input.option(Reader::i64)?,
         member_of: input.list(|input| Ok(RoleId(input.u32()?)))?,
+        admin_of: match input.bytes.is_empty() {
+            true => Vec::new(),
+            false => input.list(|input| Ok(RoleId(input.u32()?)))?,
+        },
     })
 }
 
@@ -565,6 +570,10 @@ impl Writer {
                 self.u8(12);
                 self.u128(*value);
             }
+            Value::Jsonb(value) => {
+                self.u8(15);
+                self.blob(value);
+            }
             Value::Array(value) => {
                 self.u8(13);
                 self.data_type(value.element);
@@ -680,12 +689,17 @@ impl<'a> Reader<'a> {
                 elements: self.list(Reader::value)?,
             })),
             14 => Value::Record(Arc::from(self.list(Reader::value)?)),
+            15 => {
+                let bytes = self.blob()?;
+                types::json::binary::check(bytes)?;
+                Value::Jsonb(Arc::from(bytes))
+            }
             _ => return Err(malformed("unknown kind of value")),
         })
     }
 }
 
-const PHYSICALS: [Physical; 13] = [
+const PHYSICALS: [Physical; 14] = [
     Physical::Bool,
     Physical::Int16,
     Physical::Int32,
@@ -699,6 +713,7 @@ const PHYSICALS: [Physical; 13] = [
     Physical::Bytea,
     Physical::Uuid,
     Physical::Composed,
+    Physical::Jsonb,
 ];
 
 fn physical_number(physical: Physical) -> u8 {

@@ -46,10 +46,37 @@ pub struct SessionRow {
     pub query: String,
 }
 
+/// What a lock of `pg_locks` is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockSubject {
+    Relation(u32),
+    Transaction(u32),
+    Advisory {
+        database: u32,
+        class: u32,
+        object: u32,
+        /// 1 for a 64-bit number, 2 for a pair.
+        kind: i16,
+    },
+}
+
+/// What `pg_locks` shows of one lock.
+#[derive(Debug, Clone, Copy)]
+pub struct LockRow {
+    pub subject: LockSubject,
+    pub pid: i32,
+    pub transaction: u64,
+    pub mode: &'static str,
+    pub granted: bool,
+}
+
 /// Facts that change while the server runs.
 pub trait Runtime {
     fn settings(&self) -> Vec<SettingRow>;
     fn sessions(&self) -> Vec<SessionRow>;
+    fn locks(&self) -> Vec<LockRow> {
+        Vec::new()
+    }
     /// Rows of a prepared statement or cursor view, by the view's name; empty when there are none.
     fn session_rows(&self, view: &str) -> Vec<Vec<Value>>;
     /// Live rows of a table, as the store counts them.

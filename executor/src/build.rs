@@ -17,7 +17,12 @@ use crate::ops;
 
 /// The operator of `node`, with all below it.
 pub fn build(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
-    let mut operator = build_bare(node, cx)?;
+    build_below(node, None, cx)
+}
+
+/// The same below a Limit, if one takes the node's rows as they come: locks must know it.
+fn build_below(node: &Arc<Node>, limit: Option<&Arc<Node>>, cx: &ExecContext) -> Result<BoxOperator> {
+    let mut operator = build_bare(node, limit, cx)?;
     let plan = cx.plan()?;
     if !plan.sub_plans.is_empty() {
         let mut init_plans = Vec::new();
@@ -44,7 +49,7 @@ pub fn build(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
     Ok(operator)
 }
 
-fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
+fn build_bare(node: &Arc<Node>, limit: Option<&Arc<Node>>, cx: &ExecContext) -> Result<BoxOperator> {
     Ok(match &node.op {
         Op::SeqScan(_) | Op::KeyScan(_) => ops::scan::build(node, cx)?,
         Op::IndexScan(_) => Box::new(ops::index_scan::IndexScan::new(node, cx)?),
@@ -56,7 +61,9 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
             Box::new(ops::values::ResultRow::new(node, input))
         }
         Op::Filter { input, .. } => Box::new(ops::filter::Filter::new(node, build(input, cx)?)),
-        Op::Project { input, .. } => Box::new(ops::project::Project::new(node, build(input, cx)?)),
+        Op::Project { input, .. } => {
+            Box::new(ops::project::Project::new(node, build_below(input, limit, cx)?))
+        }
         Op::ProjectSet { input, .. } => Box::new(ops::project_set::ProjectSet::new(node, build(input, cx)?)),
         Op::HashJoin(join) => Box::new(ops::hash_join::HashJoin::new(
             node,
@@ -71,7 +78,10 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         Op::Aggregate(op) => ops::aggregate::build(node, build(&op.input, cx)?, cx)?,
         Op::Sort { input, .. } => Box::new(ops::sort::Sort::new(node, build(input, cx)?, cx)),
         Op::TopN { input, .. } => Box::new(ops::top_n::TopN::new(node, build(input, cx)?, cx)),
-        Op::Limit { input, .. } => Box::new(ops::limit::Limit::new(node, build(input, cx)?)),
+        Op::Limit { input, with_ties, .. } => {
+            let limit = with_ties.is_none().then_some(node);
+            Box::new(ops::limit::Limit::new(node, build_below(input, limit, cx)?))
+        }
         Op::Distinct { input, .. } => Box::new(ops::distinct::Distinct::new(node, build(input, cx)?, cx)),
         Op::Append { inputs } => {
             let inputs = inputs.iter().map(|input| build(input, cx)).collect::<Result<Vec<_>>>()?;
@@ -84,7 +94,9 @@ fn build_bare(node: &Arc<Node>, cx: &ExecContext) -> Result<BoxOperator> {
         Op::RecursiveUnion { .. } => Box::new(ops::recursive_union::RecursiveUnion::new(node, cx)?),
         Op::WorkTableScan { .. } => Box::new(ops::cte::WorkTableScan::new(node)),
         Op::Window { input, .. } => Box::new(ops::window::Window::new(node, build(input, cx)?, cx)),
-        Op::LockRows { input, .. } => Box::new(ops::lock_rows::LockRows::new(node, build(input, cx)?)),
+        Op::LockRows { input, .. } => {
+            Box::new(ops::lock_rows::LockRows::new(node, build(input, cx)?, limit.cloned()))
+        }
         Op::Insert(op) => Box::new(dml::insert::Insert::new(node, build(&op.input, cx)?, cx)?),
         Op::Update(op) => Box::new(dml::update::Update::new(node, build(&op.input, cx)?, cx)?),
         Op::Delete(op) => Box::new(dml::delete::Delete::new(node, build(&op.input, cx)?, cx)?),

@@ -84,10 +84,12 @@ impl Work<'_> {
             Ddl::Rename { object, new_name } => self.rename(*object, new_name),
             Ddl::SetSchema { object, schema } => self.set_schema(*object, *schema),
             Ddl::SetOwner { object, owner } => self.set_owner(*object, *owner),
-            Ddl::CreateRole(role) => {
+            Ddl::CreateRole { role, members } => {
                 let id = RoleId(self.cx.tables().take_oid()?);
                 self.put(Object::Role(Arc::new(RoleDef { id, ..(**role).clone() })));
-                Ok(())
+                members
+                    .iter()
+                    .try_for_each(|(member, admin)| self.grant_roles(true, *admin, &[(id, *member)]))
             }
             Ddl::AlterRole(role) => {
                 self.put(Object::Role(Arc::new((**role).clone())));
@@ -100,7 +102,7 @@ impl Work<'_> {
                 }
                 Ok(())
             }
-            Ddl::GrantRole { grant, memberships } => self.grant_roles(*grant, memberships),
+            Ddl::GrantRole { grant, admin, memberships } => self.grant_roles(*grant, *admin, memberships),
             Ddl::CreateDatabase { name, owner, connection_limit, allow_connections } => {
                 let id = ::catalog::DatabaseId(self.cx.tables().take_oid()?);
                 self.put(Object::Database(Arc::new(DatabaseDef {
@@ -496,13 +498,30 @@ impl Work<'_> {
 
     // ---- roles ----
 
-    fn grant_roles(&mut self, grant: bool, memberships: &[(RoleId, RoleId)]) -> Result<()> {
+    fn grant_roles(&mut self, grant: bool, admin: bool, memberships: &[(RoleId, RoleId)]) -> Result<()> {
         for (role, member) in memberships {
             let definition = self.catalog.role(*member).ok_or_else(|| Error::internal("no such role"))?;
             let mut definition = definition.as_ref().clone();
-            definition.member_of.retain(|known| known != role);
-            if grant {
-                definition.member_of.push(*role);
+            let put = |list: &mut Vec<RoleId>, is_in: bool| {
+                let was_in = list.contains(role);
+                match (was_in, is_in) {
+                    (false, true) => list.push(*role),
+                    (true, false) => list.retain(|known| known != role),
+                    _ => {}
+                }
+            };
+            match (grant, admin) {
+                (true, _) => {
+                    put(&mut definition.member_of, true);
+                    if admin {
+                        put(&mut definition.admin_of, true);
+                    }
+                }
+                (false, true) => put(&mut definition.admin_of, false),
+                (false, false) => {
+                    put(&mut definition.member_of, false);
+                    put(&mut definition.admin_of, false);
+                }
             }
             self.put(Object::Role(Arc::new(definition)));
         }
@@ -519,6 +538,7 @@ impl Work<'_> {
             .collect();
         for mut member in members {
             member.member_of.retain(|known| *known != role);
+            member.admin_of.retain(|known| *known != role);
             self.put(Object::Role(Arc::new(member)));
         }
     }

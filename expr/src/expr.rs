@@ -144,6 +144,8 @@ pub enum Expr {
     /// ROW(…), of type record.
     Row {
         fields: Vec<Expr>,
+        /// The columns' names where they have some; else none, and they are f1, f2 …
+        names: Vec<String>,
         data_type: DataType,
     },
     /// Field `index` (0-based) of a composite value.

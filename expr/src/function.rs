@@ -11,6 +11,7 @@ use types::{DataType, Error, Result, SqlState, Vector};
 
 use crate::aggregate::Accumulator;
 use crate::context::EvalContext;
+use crate::table::TableRows;
 use crate::window::WindowKernel;
 
 /// One overload of a function of any kind: scalar, aggregate, window or set-returning.
@@ -74,9 +75,9 @@ pub enum Implementation {
 /// out NULL without raising an error. The result is `args.len` long, or constant.
 pub type Kernel = fn(&Args<'_>) -> Result<Vector>;
 
-/// A set-returning kernel: the rows for one row of arguments, as columns of equal length. Called once
+/// A set-returning kernel: the rows for one row of arguments, to be taken a piece at a time. Called once
 /// per input row; a strict function is not called when an argument is NULL (no rows come out).
-pub type TableKernel = fn(&Args<'_>) -> Result<Vec<Arc<Vector>>>;
+pub type TableKernel = fn(&Args<'_>) -> Result<TableRows>;
 
 /// What a kernel gets.
 pub struct Args<'a> {
@@ -105,6 +106,11 @@ impl Function {
                 .with_hint("PostgreSQL has this function, cairn does not have it yet.")),
             _ => Ok(()),
         }
+    }
+
+    /// Stands in FROM as rows of columns: a set, or the one row of json_to_record.
+    pub fn returns_rows(&self) -> bool {
+        self.returns_set || matches!(self.implementation, Implementation::Table(_))
     }
 
     /// `name(type, type)`, as errors and `regprocedure` print it.

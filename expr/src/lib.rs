@@ -31,5 +31,6 @@ pub use expr::{
 pub use function::{Comparison, Function, FunctionKind, Operator, Volatility};
 pub use print::{Names, print, quote_identifier, quote_literal};
 pub use registry::{CastContext, registry};
+pub use scalar::args::is_too_wide;
 pub use table::TableFunctionCall;
 pub use window::{Frame, WindowArgs, WindowCall};

@@ -221,7 +221,9 @@ fn read_function(line: &'static str, scalar: &HashMap<&str, Kernel>) -> Option<F
             .get(source)
             .copied()
             .or_else(|| crate::scalar::host_kernel(source))
-            .map_or(Implementation::Missing, Implementation::Scalar),
+            .map(Implementation::Scalar)
+            .or_else(|| crate::scalar::json::record_kernel(source).map(Implementation::Table))
+            .unwrap_or(Implementation::Missing),
     };
     Some(Function {
         oid,

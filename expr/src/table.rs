@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use types::{
-    Data, DataType, Error, Numeric, Physical, Result, SqlState, Validity, Value, Vector, VectorBuilder,
+    Data, DataType, Error, Interval, Numeric, Physical, Result, SqlState, Validity, Value, Vector,
+    VectorBuilder,
 };
 
 use crate::context::EvalContext;
@@ -20,6 +21,94 @@ pub struct TableFunctionCall {
     pub location: Location,
 }
 
+/// The rows of one call, taken a piece at a time: a series is never in memory as a whole.
+pub enum TableRows {
+    /// All rows, and how many have been taken.
+    Whole {
+        columns: Vec<Arc<Vector>>,
+        taken: usize,
+    },
+    /// `next` is none when the series has ended.
+    Integers {
+        next: Option<i64>,
+        stop: i64,
+        step: i64,
+        narrow: bool,
+    },
+    Numerics {
+        next: Numeric,
+        stop: Numeric,
+        step: Numeric,
+        ascending: bool,
+    },
+    Timestamps {
+        next: i64,
+        stop: i64,
+        step: Interval,
+        ascending: bool,
+        zoned: bool,
+    },
+}
+
+impl TableRows {
+    pub(crate) fn whole(columns: Vec<Arc<Vector>>) -> TableRows {
+        TableRows::Whole { columns, taken: 0 }
+    }
+
+    /// Up to `most` more rows, as columns of equal length. Fewer means that there are no more.
+    ///
+    /// 22008, 22003 where the next value is out of range.
+    pub fn next(&mut self, most: usize, cx: &EvalContext<'_>) -> Result<Vec<Arc<Vector>>> {
+        let data = match self {
+            TableRows::Whole { columns, taken } => {
+                let len = columns.first().map_or(0, |column| column.len());
+                let (start, end) = (*taken, len.min(taken.saturating_add(most)));
+                *taken = end;
+                if (start, end) == (0, len) {
+                    return Ok(columns.clone());
+                }
+                return Ok(columns.iter().map(|column| Arc::new(column.slice(start, end))).collect());
+            }
+            TableRows::Integers { next, stop, step, narrow } => {
+                let mut values = Vec::new();
+                let inside = |value: &i64| if *step > 0 { *value <= *stop } else { *value >= *stop };
+                while let Some(value) = next.filter(inside)
+                    && values.len() < most
+                {
+                    values.push(value);
+                    *next = value.checked_add(*step);
+                }
+                if *narrow {
+                    Data::Int32(values.into_iter().map(|value| value as i32).collect())
+                } else {
+                    Data::Int64(values)
+                }
+            }
+            TableRows::Numerics { next, stop, step, ascending } => {
+                let mut values = Vec::new();
+                while values.len() < most && if *ascending { *next <= *stop } else { *next >= *stop } {
+                    let after = next.add(step)?;
+                    values.push(std::mem::replace(next, after));
+                }
+                Data::Numeric(values)
+            }
+            TableRows::Timestamps { next, stop, step, ascending, zoned } => {
+                let mut values = Vec::new();
+                while values.len() < most && if *ascending { *next <= *stop } else { *next >= *stop } {
+                    values.push(*next);
+                    *next = if *zoned {
+                        types::datetime::timestamptz_plus_interval(*next, *step, &cx.text.time_zone)?
+                    } else {
+                        types::datetime::timestamp_plus_interval(*next, *step)?
+                    };
+                }
+                Data::Int64(values)
+            }
+        };
+        Ok(vec![Arc::new(Vector::flat(data, Validity::all()))])
+    }
+}
+
 /// The kernel of a set-returning function, by `prosrc`.
 pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
     Some(match source {
@@ -29,58 +118,36 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         | "generate_series_step_int8" => integer_series,
         "generate_series_numeric" | "generate_series_step_numeric" => numeric_series,
         "generate_series_timestamp" | "generate_series_timestamptz" => timestamp_series,
-        "generate_subscripts" | "generate_subscripts_nodir" => subscripts,
-        "array_unnest" => unnest,
-        "regexp_matches" | "regexp_matches_no_flags" => crate::scalar::regex::all_matches,
-        "regexp_split_to_table" | "regexp_split_to_table_no_flags" => crate::scalar::regex::split_to_table,
-        "text_to_table" | "text_to_table_null" => split_text,
+        "generate_subscripts" | "generate_subscripts_nodir" => |args| subscripts(args).map(TableRows::whole),
+        "array_unnest" => |args| unnest(args).map(TableRows::whole),
+        "regexp_matches" | "regexp_matches_no_flags" => {
+            |args| crate::scalar::regex::all_matches(args).map(TableRows::whole)
+        }
+        "regexp_split_to_table" | "regexp_split_to_table_no_flags" => {
+            |args| crate::scalar::regex::split_to_table(args).map(TableRows::whole)
+        }
+        "text_to_table" | "text_to_table_null" => |args| split_text(args).map(TableRows::whole),
         // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
-        "pg_partition_ancestors" => no_rows,
-        _ => return None,
+        "pg_partition_ancestors" => |args| no_rows(args).map(TableRows::whole),
+        "pg_listening_channels" => |args| listening_channels(args).map(TableRows::whole),
+        _ => return crate::scalar::json::table_kernel(source),
     })
-}
-
-/// A series is made in memory: this many rows is the most.
-const MAX_ROWS: usize = 50_000_000;
-
-fn too_many() -> Error {
-    Error::new(
-        SqlState::PROGRAM_LIMIT_EXCEEDED,
-        format!("set-returning function returns more than {MAX_ROWS} rows"),
-    )
 }
 
 fn zero_step() -> Error {
     Error::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
 }
 
-fn integer_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
-    let (start, stop) = (args.int(0, 0), args.int(1, 0));
+fn integer_series(args: &Args<'_>) -> Result<TableRows> {
     let step = if args.count() > 2 { args.int(2, 0) } else { 1 };
     if step == 0 {
         return Err(zero_step());
     }
-    let mut values = Vec::new();
-    let mut next = Some(start);
-    while let Some(value) = next.filter(|&value| if step > 0 { value <= stop } else { value >= stop }) {
-        if values.len() >= MAX_ROWS {
-            return Err(too_many());
-        }
-        if values.len() & 0xffff == 0 {
-            args.cx.check_interrupt()?;
-        }
-        values.push(value);
-        next = value.checked_add(step);
-    }
-    let data = if args.result.physical == Physical::Int32 {
-        Data::Int32(values.into_iter().map(|value| value as i32).collect())
-    } else {
-        Data::Int64(values)
-    };
-    Ok(vec![Arc::new(Vector::flat(data, Validity::all()))])
+    let narrow = args.result.physical == Physical::Int32;
+    Ok(TableRows::Integers { next: Some(args.int(0, 0)), stop: args.int(1, 0), step, narrow })
 }
 
-fn numeric_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+fn numeric_series(args: &Args<'_>) -> Result<TableRows> {
     let (start, stop) = (args.numeric(0, 0), args.numeric(1, 0));
     let step = if args.count() > 2 { args.numeric(2, 0) } else { Numeric::from(1) };
     for (name, value) in [("start value", &start), ("stop value", &stop), ("step size", &step)] {
@@ -90,46 +157,18 @@ fn numeric_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
         }
     }
     let Some(direction) = step.signum().filter(|&sign| sign != 0) else { return Err(zero_step()) };
-    let mut values = Vec::new();
-    let mut value = start;
-    while if direction > 0 { value <= stop } else { value >= stop } {
-        if values.len() >= MAX_ROWS {
-            return Err(too_many());
-        }
-        if values.len() & 0xffff == 0 {
-            args.cx.check_interrupt()?;
-        }
-        let next = value.add(&step)?;
-        values.push(value);
-        value = next;
-    }
-    Ok(vec![Arc::new(Vector::flat(Data::Numeric(values), Validity::all()))])
+    Ok(TableRows::Numerics { next: start, stop, step, ascending: direction > 0 })
 }
 
-fn timestamp_series(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
-    let (start, stop, step) = (args.int(0, 0), args.int(1, 0), args.interval(2, 0));
+fn timestamp_series(args: &Args<'_>) -> Result<TableRows> {
+    let step = args.interval(2, 0);
     let direction = step.span_micros().signum();
     if direction == 0 {
         return Err(zero_step());
     }
     let zoned = args.function.source == "generate_series_timestamptz";
-    let mut values = Vec::new();
-    let mut value = start;
-    while if direction > 0 { value <= stop } else { value >= stop } {
-        if values.len() >= MAX_ROWS {
-            return Err(too_many());
-        }
-        if values.len() & 0xfff == 0 {
-            args.cx.check_interrupt()?;
-        }
-        values.push(value);
-        value = if zoned {
-            types::datetime::timestamptz_plus_interval(value, step, &args.cx.text.time_zone)?
-        } else {
-            types::datetime::timestamp_plus_interval(value, step)?
-        };
-    }
-    Ok(vec![Arc::new(Vector::flat(Data::Int64(values), Validity::all()))])
+    let (next, stop) = (args.int(0, 0), args.int(1, 0));
+    Ok(TableRows::Timestamps { next, stop, step, ascending: direction > 0, zoned })
 }
 
 fn subscripts(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
@@ -166,24 +205,51 @@ fn split_text(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
     Ok(vec![Arc::new(builder.finish())])
 }
 
+/// The host's answer is an array.
+fn listening_channels(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let channels = args.cx.host.call("pg_listening_channels", &[])?;
+    let channels = match &channels {
+        Value::Array(array) => array.elements.as_slice(),
+        _ => &[],
+    };
+    let mut rows = VectorBuilder::new(args.result.physical, channels.len());
+    channels.iter().for_each(|channel| rows.push(channel));
+    Ok(vec![Arc::new(rows.finish())])
+}
+
 fn no_rows(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
     Ok(vec![Arc::new(VectorBuilder::new(args.result.physical, 0).finish())])
 }
 
 impl TableFunctionCall {
-    /// The rows for one row of arguments (each vector holds one value), as columns.
-    pub fn rows(&self, args: &[Arc<Vector>], cx: &EvalContext<'_>) -> Result<Vec<Arc<Vector>>> {
-        let Implementation::Table(kernel) = self.function.implementation else {
-            self.function.check_implemented()?;
-            return Err(Error::internal(format!("{} returns no rows", self.function.signature())));
-        };
-        if self.function.strict && args.iter().any(|v| v.is_empty() || v.is_null(0)) {
-            let empty = |(_, t): &(String, DataType)| Arc::new(VectorBuilder::new(t.physical, 0).finish());
-            return Ok(self.columns.iter().map(empty).collect());
-        }
+    /// The rows for one row of arguments (each vector holds one value).
+    ///
+    /// A function that returns no set gives one row. 0A000 for a function we do not have.
+    pub fn start(&self, args: &[Arc<Vector>], cx: &EvalContext<'_>) -> Result<TableRows> {
+        let function = self.function;
         let types: Vec<DataType> = self.args.iter().map(Expr::data_type).collect();
-        let result = self.columns.first().map_or(self.function.result, |(_, t)| *t);
-        kernel(&Args { vectors: args, types: &types, result, len: 1, cx, function: self.function })
+        let result = match self.columns.as_slice() {
+            [(_, data_type)] => *data_type,
+            _ => DataType::RECORD,
+        };
+        let call = Args { vectors: args, types: &types, result, len: 1, cx, function };
+        let unknown = function.strict && args.iter().any(|arg| arg.is_empty() || arg.is_null(0));
+        match &function.implementation {
+            Implementation::Table(_) if unknown => {
+                let empty =
+                    |(_, t): &(String, DataType)| Arc::new(VectorBuilder::new(t.physical, 0).finish());
+                Ok(TableRows::whole(self.columns.iter().map(empty).collect()))
+            }
+            Implementation::Table(kernel) => kernel(&call),
+            Implementation::Scalar(_) if unknown => {
+                Ok(TableRows::whole(vec![Arc::new(Vector::nulls(result.physical, 1))]))
+            }
+            Implementation::Scalar(kernel) => Ok(TableRows::whole(vec![Arc::new(kernel(&call)?)])),
+            _ => {
+                function.check_implemented()?;
+                Err(Error::not_supported(format!("function {} in FROM", function.signature())))
+            }
+        }
     }
 
     /// A call as [`crate::Coercer::function`] resolved it: one column named like the function.
@@ -208,8 +274,15 @@ mod tests {
             .iter()
             .map(|arg| crate::eval::eval(arg, &types::Batch::new(Vec::new(), 1), &cx))
             .collect::<Result<_>>()?;
-        let column = Arc::clone(&call.rows(&args, &cx)?[0]);
-        Ok((0..column.len()).map(|row| column.value(row)).collect())
+        let mut rows = call.start(&args, &cx)?;
+        let mut values = Vec::new();
+        loop {
+            let column = Arc::clone(&rows.next(2, &cx)?[0]);
+            values.extend((0..column.len()).map(|row| column.value(row)));
+            if column.len() < 2 {
+                return Ok(values);
+            }
+        }
     }
 
     fn int(value: i32) -> Expr {

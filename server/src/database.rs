@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use catalog::{Catalog, CatalogChange, DatabaseId, ObjectId};
+use catalog::{Catalog, CatalogChange, DatabaseDef, DatabaseId, ObjectId, RoleDef};
 use executor::Tables;
 use executor::table::catalog as stored;
 use parking_lot::{Mutex, RwLock};
@@ -15,6 +15,8 @@ use planner::cache::PlanCache;
 use storage::{Store, StoreOptions};
 use types::{Error, Result, SqlState};
 
+use crate::login::Login;
+use crate::notify::{Channels, Mailbox};
 use crate::scheduler::coroutine::CancelFlag;
 use crate::session::settings::Settings;
 
@@ -27,6 +29,10 @@ pub struct Server {
     pub tables: Arc<Tables>,
     pub settings: Settings,
     pub plan_cache: PlanCache,
+    /// Who may come in.
+    pub login: Login,
+    /// Who listens where.
+    pub channels: Channels,
     catalogs: RwLock<HashMap<DatabaseId, Arc<Catalog>>>,
     sessions: Mutex<BTreeMap<i32, Arc<SessionHandle>>>,
     next_process_id: AtomicI32,
@@ -48,6 +54,8 @@ pub struct SessionHandle {
     pub activity: Mutex<Activity>,
     /// Asks the connection to end (57P01).
     pub terminate: tokio::sync::Notify,
+    /// Notifications that wait for it.
+    pub mailbox: Arc<Mailbox>,
 }
 
 /// What a session is doing, for `pg_stat_activity`. Times are timestamptz microseconds.
@@ -65,11 +73,18 @@ impl Server {
     /// Opens (or initialises) the data directory and loads the catalogs.
     ///
     /// `user` gets a superuser role and a database of its name when the directory is new.
-    pub fn open(options: StoreOptions, settings: Settings, user: &str) -> Result<Arc<Server>> {
+    pub fn open(
+        options: StoreOptions,
+        settings: Settings,
+        mut login: Login,
+        user: &str,
+    ) -> Result<Arc<Server>> {
+        let data = options.directory.clone();
         let temp_dir = options.directory.join("tmp");
         let store = Store::open(options)?;
         // What a killed server spilled is nobody's any more.
         let _ = std::fs::remove_dir_all(&temp_dir);
+        login.keep_secret(&data)?;
         let tables = Tables::new(&store);
         if stored::is_empty(&store)? {
             stored::bootstrap(&tables, user)?;
@@ -84,6 +99,8 @@ impl Server {
             tables,
             settings,
             plan_cache: PlanCache::new(PLANS),
+            login,
+            channels: Channels::default(),
             catalogs: RwLock::new(catalogs),
             sessions: Mutex::default(),
             next_process_id: AtomicI32::new(1000),
@@ -101,6 +118,16 @@ impl Server {
         let any = catalogs.values().next().ok_or_else(undefined)?;
         let database = any.database_by_name(name).ok_or_else(undefined)?;
         catalogs.get(&database.id).cloned().ok_or_else(undefined)
+    }
+
+    /// Any database's catalog: roles and databases are the same in all. 3D000 when there is none.
+    pub fn shared_catalog(&self) -> Result<Arc<Catalog>> {
+        self.catalogs
+            .read()
+            .values()
+            .next()
+            .cloned()
+            .ok_or_else(|| Error::new(SqlState::INVALID_CATALOG_NAME, "there is no database"))
     }
 
     /// The published catalog of `database`. 3D000 when it has been dropped.
@@ -139,6 +166,31 @@ impl Server {
         Ok(())
     }
 
+    /// Reads the access file and the certificates again; the log tells of errors, and the old ones stay.
+    pub fn reload(&self) {
+        match self.login.reload() {
+            Ok(()) => tracing::info!("the access file and the certificates were read again"),
+            Err(error) => tracing::error!(
+                "the access file and the certificates stay as they were: {} ({})",
+                error.message(),
+                error.fields().context.as_deref().unwrap_or_default()
+            ),
+        }
+    }
+
+    /// Gives every superuser this password: for a new data directory.
+    pub fn set_superuser_passwords(&self, password: &str) -> Result<()> {
+        let mut change = CatalogChange::default();
+        for role in self.shared_catalog()?.roles().filter(|role| role.superuser) {
+            let mut role = role.as_ref().clone();
+            role.password = Some(crate::login::scram::stored_form(password)?);
+            change.puts.push(catalog::Object::Role(Arc::new(role)));
+        }
+        let transaction = self.store.begin(storage::TransactionOptions::default());
+        stored::save(&transaction, DatabaseId(0), &change)?;
+        transaction.commit_then(|| self.publish(DatabaseId(0), &change))
+    }
+
     /// Takes a connection slot; the caller holds it for the connection's life. 53300.
     pub fn admit(self: &Arc<Server>) -> Result<Slot> {
         let limit = usize::try_from(self.settings.integer("max_connections")).unwrap_or(usize::MAX);
@@ -152,31 +204,47 @@ impl Server {
         Ok(slot)
     }
 
+    /// Enters a session. 53300 when its role or database has as many as it may; superusers always may.
     pub fn register(
         &self,
-        database: &str,
-        user: &str,
+        database: &DatabaseDef,
+        role: &RoleDef,
         client_address: Option<std::net::SocketAddr>,
         secret: [u8; 4],
-    ) -> Arc<SessionHandle> {
+    ) -> Result<Arc<SessionHandle>> {
+        let (user, database_name) = (role.name.as_str(), database.name.as_str());
         let process_id = self.next_process_id.fetch_add(1, Ordering::Relaxed);
         let handle = Arc::new(SessionHandle {
             process_id,
             secret,
             cancel: Arc::default(),
-            database: database.to_string(),
+            database: database_name.to_string(),
             user: user.to_string(),
             client_address,
             start_time: crate::now(),
             activity: Mutex::new(Activity { state: "idle", ..Activity::default() }),
             terminate: tokio::sync::Notify::new(),
+            mailbox: Arc::default(),
         });
-        self.sessions.lock().insert(process_id, Arc::clone(&handle));
-        handle
+        let mut sessions = self.sessions.lock();
+        let full = |limit: i32, count: usize| usize::try_from(limit).is_ok_and(|limit| count >= limit);
+        if !role.superuser {
+            let count = sessions.values().filter(|session| session.user == user).count();
+            if full(role.connection_limit, count) {
+                return Err(too_many("role", user));
+            }
+            let count = sessions.values().filter(|session| session.database == database_name).count();
+            if full(database.connection_limit, count) {
+                return Err(too_many("database", database_name));
+            }
+        }
+        sessions.insert(process_id, Arc::clone(&handle));
+        Ok(handle)
     }
 
     pub fn unregister(&self, process_id: i32) {
         self.sessions.lock().remove(&process_id);
+        self.channels.leave(process_id);
     }
 
     pub fn session(&self, process_id: i32) -> Option<Arc<SessionHandle>> {
@@ -206,6 +274,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.server.connections.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// 53300.
+fn too_many(what: &str, name: &str) -> Error {
+    Error::new(SqlState::TOO_MANY_CONNECTIONS, format!("too many connections for {what} \"{name}\""))
 }
 
 fn split_shared(change: &CatalogChange) -> (CatalogChange, CatalogChange) {

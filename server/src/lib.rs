@@ -1,10 +1,12 @@
 //! Sessions and sockets: what turns the engine into a server.
 //!
 //! `wire` speaks the protocol, `session` runs statements (start reading in `session/statement.rs`),
-//! `database` holds what sessions share, `scheduler` decides who runs when.
+//! `login` decides who may come in, `database` holds what sessions share, `scheduler` decides who runs when.
 
 pub mod config;
 pub mod database;
+pub mod login;
+pub mod notify;
 pub mod runtime;
 pub mod scheduler;
 pub mod session;

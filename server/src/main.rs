@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use server::config::{Config, Request};
 use server::database::Server;
+use server::login::Login;
 use server::scheduler::cores::Cores;
 use server::session::settings::Settings;
 use server::wire::listener::Listener;
@@ -35,6 +36,8 @@ enum Command {
     Serve(ServeArgs),
     /// Verify a data directory that no server has open: checksums, trees, page ownership
     Check(CheckArgs),
+    /// Make a data directory, with a password for its superusers if one is given
+    Init(InitArgs),
     /// Print the version
     Version,
 }
@@ -44,6 +47,16 @@ struct CheckArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
     data: std::path::PathBuf,
+}
+
+#[derive(Args)]
+struct InitArgs {
+    /// The data directory to make [default: ./cairn-data] [env: CAIRN_DATA]
+    #[arg(long, value_name = "DIR")]
+    data: Option<std::path::PathBuf>,
+    /// The superusers' password is this file's first line (-: standard input); logins then ask for it
+    #[arg(long, value_name = "FILE")]
+    pwfile: Option<std::path::PathBuf>,
 }
 
 #[derive(Args, Default)]
@@ -71,14 +84,11 @@ fn main() -> ExitCode {
         }
         Some(Command::Check(args)) => {
             return match check(&args.data) {
-                Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
-                Err(error) => {
-                    eprintln!("{}", one_line(&error));
-                    ExitCode::FAILURE
-                }
+                result => exit(result.map(|_| ())),
             };
         }
+        Some(Command::Init(args)) => return exit(init(args)),
         Some(Command::Serve(args)) => args,
         None => command_line.serve,
     };
@@ -89,7 +99,11 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_max_level(filter)
         .init();
-    match serve(args) {
+    exit(serve(args))
+}
+
+fn exit(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", one_line(&error));
@@ -152,6 +166,7 @@ fn serve(args: ServeArgs) -> Result<()> {
     };
     let config = Config::resolve(&request, std::env::vars().filter(|(name, _)| name != "CAIRN_LOG"))?;
     let settings = Settings::new(config.assigned.clone())?;
+    let login = Login::load(&settings, &config.data)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -163,24 +178,29 @@ fn serve(args: ServeArgs) -> Result<()> {
         for address in &config.addresses {
             listeners.extend(Listener::bind(address).await?);
         }
+        for listener in &listeners {
+            if let Listener::Tcp(_, address) = listener {
+                login.check_listening(address.ip())?;
+            }
+        }
         let is_new = !storage::Store::exists(&config.data);
         let options = StoreOptions {
             buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
             checkpoint_log_bytes: u64::try_from(settings.integer("max_wal_size")).unwrap_or(1 << 19) * 1024,
             ..StoreOptions::new(&config.data)
         };
-        let server = Server::open(options, settings, &operating_system_user())?;
+        let server = Server::open(options, settings, login, &operating_system_user())?;
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let cores = Cores::start(count)
             .map(Arc::new)
             .map_err(|error| Error::io("could not start threads", &error))?;
         let (stop, stopping) = watch::channel(false);
-        announce(&config, &listeners, is_new);
+        announce(&config, &listeners, is_new, &server.login);
         let mut accepting = tokio::task::JoinSet::new();
         for listener in listeners {
             accepting.spawn(listener.run(Arc::clone(&server), Arc::clone(&cores), stopping.clone()));
         }
-        let signal = wait_for_signal().await?;
+        let signal = wait_for_signal(&server).await?;
         tracing::info!("{signal}: shutting down");
         let _ = stop.send(true);
         while accepting.join_next().await.is_some() {}
@@ -199,14 +219,25 @@ fn serve(args: ServeArgs) -> Result<()> {
 }
 
 /// What a user needs to know, in one screen.
-fn announce(config: &Config, listeners: &[Listener], is_new: bool) {
+fn announce(config: &Config, listeners: &[Listener], is_new: bool, login: &Login) {
     let data = config.data.canonicalize().unwrap_or_else(|_| config.data.clone());
     tracing::info!("cairn {} (speaks PostgreSQL's protocol)", env!("CARGO_PKG_VERSION"));
     tracing::info!("data: {}{}", data.display(), if is_new { " (new)" } else { "" });
     for listener in listeners {
         tracing::info!("listening on {}", listener.describe());
     }
-    tracing::warn!("every local user is trusted: there is no password check in this release");
+    let access = login.access();
+    if !access.is_written {
+        tracing::warn!(
+            "every local user is trusted: write {} into the data directory to ask for passwords",
+            server::login::ACCESS_FILE
+        );
+    } else if access.trusts_anybody() {
+        tracing::info!("the access file trusts some clients without a password");
+    }
+    if login.tls().is_some() {
+        tracing::info!("TLS is on");
+    }
     match listeners.first() {
         Some(Listener::Tcp(_, address)) if address.port() == 5432 => {
             tracing::info!("ready; connect with: psql -h {}", address.ip());
@@ -222,16 +253,71 @@ fn announce(config: &Config, listeners: &[Listener], is_new: bool) {
     }
 }
 
-async fn wait_for_signal() -> Result<&'static str> {
+/// Waits for the end; SIGHUP reads the access file and the certificates again.
+async fn wait_for_signal(server: &Server) -> Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let install =
         |kind| signal(kind).map_err(|error| Error::io("could not install a signal handler", &error));
     let mut interrupt = install(SignalKind::interrupt())?;
     let mut terminate = install(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "terminated",
-    })
+    let mut hang_up = install(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok("interrupted"),
+            _ = terminate.recv() => return Ok("terminated"),
+            _ = hang_up.recv() => server.reload(),
+        }
+    }
+}
+
+/// Makes a data directory. 42710 when there is one.
+fn init(args: InitArgs) -> Result<()> {
+    let data = args.data.or_else(|| std::env::var_os("CAIRN_DATA").map(Into::into));
+    let data = data.unwrap_or_else(|| std::path::PathBuf::from("cairn-data"));
+    let shown = data.display().to_string();
+    if storage::Store::exists(&data) {
+        return Err(Error::new(
+            types::SqlState::DUPLICATE_OBJECT,
+            format!("\"{shown}\" is a data directory already"),
+        )
+        .with_hint("To change a password, use ALTER ROLE."));
+    }
+    let password = args.pwfile.map(|file| read_password(&file)).transpose()?;
+    let settings = Settings::new(std::collections::HashMap::new())?;
+    let login = Login::load(&settings, &data)?;
+    let server = Server::open(StoreOptions::new(&data), settings, login, &operating_system_user())?;
+    if let Some(password) = &password {
+        server.set_superuser_passwords(password)?;
+        let access = data.join(server::login::ACCESS_FILE);
+        std::fs::write(&access, server::login::access::PASSWORD_RULES)
+            .map_err(|error| Error::io(format!("could not write \"{}\"", access.display()), &error))?;
+    }
+    server.store.close()?;
+    println!("made {shown}; serve it with: cairn serve --data {shown}");
+    match password {
+        Some(_) => println!("logins ask for a password (see {shown}/{})", server::login::ACCESS_FILE),
+        None => println!("every local user will be trusted; use --pwfile to ask for passwords"),
+    }
+    Ok(())
+}
+
+/// The first line of `file`, or of standard input for `-`.
+fn read_password(file: &std::path::Path) -> Result<String> {
+    let shown = file.display();
+    let failed =
+        |error: std::io::Error| Error::io(format!("could not read password file \"{shown}\""), &error);
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()).map_err(failed)?,
+        _ => std::fs::read_to_string(file).map_err(failed)?,
+    };
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() {
+        return Err(Error::new(
+            types::SqlState::INVALID_PARAMETER_VALUE,
+            format!("password file \"{shown}\" is empty"),
+        ));
+    }
+    Ok(password.to_string())
 }
 
 /// Who runs this process: a role and a database of that name are made in a new directory.

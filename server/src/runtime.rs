@@ -1,16 +1,21 @@
 //! What functions, system views and the planner ask of the running server, answered for one statement.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use catalog::runtime::{SessionRow, SettingRow};
+use catalog::runtime::{LockRow, LockSubject, SessionRow, SettingRow};
 use catalog::{Catalog, RelationId, RoleDef, RoleId, Runtime, SchemaId, SystemContext, TreeNumber};
 use expr::Host;
 use parking_lot::Mutex;
 use planner::Statistics;
-use storage::{Store, TreeId};
-use types::{DataType, Error, Result, SqlState, Value};
+use storage::wait::{self, Signal, WaitReason};
+use storage::{AdvisoryKey, SessionLocks, Store, Transaction, TreeId};
+use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use crate::database::Server;
+use crate::notify::{Message, Pending};
+use crate::session::prepared::Prepared;
 use crate::session::settings::{self, Context, Kind, Settings};
 use crate::session::{Drawn, Session};
 
@@ -22,34 +27,49 @@ pub struct SessionHost {
     server: Arc<Server>,
     catalog: Arc<Catalog>,
     role: Arc<RoleDef>,
+    session_user: Arc<RoleDef>,
     database: String,
     settings: Arc<Settings>,
     /// Settings whose value belongs to the transaction.
     isolation: &'static str,
     read_only: bool,
+    deferrable: bool,
     search_path: Vec<SchemaId>,
     drawn: Arc<Mutex<Drawn>>,
+    pending: Arc<Mutex<Pending>>,
     /// What set_config asked for, to be taken over after the statement.
     changes: Mutex<Vec<(String, String, bool)>>,
+    /// To be sent after the statement.
+    warnings: Mutex<Vec<Error>>,
+    /// For advisory locks that end with it. Weak, since a portal must not keep it from ending.
+    transaction: Weak<Transaction>,
+    advisory: Arc<SessionLocks>,
     process_id: i32,
-    prepared: Vec<Vec<Value>>,
+    prepared: Arc<HashMap<String, Arc<Prepared>>>,
 }
 
 impl SessionHost {
     pub(crate) fn new(session: &Session, catalog: Arc<Catalog>, search_path: &[String]) -> SessionHost {
-        let search_path = catalog.search_schemas(search_path, &session.role.name);
+        let identity = session.identity();
+        let search_path = catalog.search_schemas(search_path, &identity.current.name);
         SessionHost {
             server: Arc::clone(&session.server),
-            role: Arc::clone(&session.role),
+            role: identity.current,
+            session_user: identity.session,
             database: session.handle.database.clone(),
             settings: Arc::clone(&session.settings),
             isolation: session.isolation_name(),
             read_only: session.is_read_only(),
+            deferrable: session.is_deferrable(),
             search_path,
             drawn: Arc::clone(&session.drawn),
+            pending: Arc::clone(&session.pending),
             changes: Mutex::default(),
+            warnings: Mutex::default(),
+            transaction: session.transaction.transaction().map_or_else(Weak::new, Arc::downgrade),
+            advisory: Arc::clone(&session.advisory),
             process_id: session.handle.process_id,
-            prepared: prepared_rows(session),
+            prepared: Arc::clone(&session.prepared),
             catalog,
         }
     }
@@ -66,6 +86,51 @@ impl SessionHost {
         std::mem::take(&mut *self.changes.lock())
     }
 
+    pub(crate) fn take_warnings(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.warnings.lock())
+    }
+
+    /// `pg_[try_]advisory_[xact_]lock[_shared]`, `pg_advisory_unlock[_shared]`, `pg_advisory_unlock_all`.
+    fn advisory(&self, name: &str, args: &[Value]) -> Result<Value> {
+        if name == "pg_advisory_unlock_all" {
+            self.advisory.unlock_all();
+            return Ok(Value::text(""));
+        }
+        let numbers: Vec<i64> = args.iter().filter_map(Value::as_i64).collect();
+        let database = self.catalog.database().0;
+        let key = match numbers.as_slice() {
+            [number] => {
+                let (class, object) = ((*number as u64 >> 32) as u32, *number as u32);
+                AdvisoryKey { database, class, object, is_pair: false }
+            }
+            [class, object] => {
+                AdvisoryKey { database, class: *class as u32, object: *object as u32, is_pair: true }
+            }
+            _ => return Err(Error::internal(format!("{name} with {} arguments", args.len()))),
+        };
+        let shared = name.ends_with("_shared");
+        if name.starts_with("pg_advisory_unlock") {
+            let held = self.advisory.unlock(key, shared);
+            if !held {
+                let mode = if shared { "ShareLock" } else { "ExclusiveLock" };
+                let message = format!("you don't own a lock of type {mode}");
+                self.warnings.lock().push(Error::new(SqlState::WARNING, message));
+            }
+            return Ok(Value::Bool(held));
+        }
+        let wait = !name.starts_with("pg_try_");
+        let granted = if name.contains("_xact_") {
+            let transaction = self.transaction.upgrade();
+            let transaction = transaction.ok_or_else(|| Error::internal("no transaction is open"))?;
+            transaction.lock_advisory(key, shared, wait)?
+        } else {
+            let timeout = self.settings.derived().lock_timeout_ms;
+            let timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
+            self.advisory.lock(key, shared, wait, timeout)?
+        };
+        Ok(if wait { Value::text("") } else { Value::Bool(granted) })
+    }
+
     fn sequence(&self, oid: u32) -> Result<&Arc<catalog::SequenceDef>> {
         self.catalog.sequence(RelationId(oid)).ok_or_else(|| match self.catalog.relation(RelationId(oid)) {
             Some(relation) => {
@@ -75,15 +140,48 @@ impl SessionHost {
         })
     }
 
+    /// Whether this role may stop a session of `user`. 42501.
+    fn check_may_signal(&self, user: &str, terminate: bool) -> Result<()> {
+        let catalog = &self.catalog;
+        let own = self.role.id;
+        let Some(user) = catalog.role_by_name(user).filter(|_| !catalog.is_superuser(own)) else {
+            return Ok(());
+        };
+        let denied = |message: String| Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        if user.superuser {
+            return denied(match terminate {
+                true => "must be a superuser to terminate superuser process".into(),
+                false => "must be a superuser to cancel superuser query".into(),
+            });
+        }
+        let may = catalog.has_rights_of(own, user.id)
+            || catalog.has_rights_of(own, catalog::bootstrap::SIGNAL_BACKEND);
+        if may {
+            return Ok(());
+        }
+        denied(match terminate {
+            true => "must be a member of the role whose process is being terminated or member of pg_signal_backend".into(),
+            false => "must be a member of the role whose query is being canceled or member of pg_signal_backend".into(),
+        })
+    }
+
+    /// Whether this role may see what sessions of `user` run.
+    fn may_see_statements_of(&self, user: &str) -> bool {
+        let (catalog, own) = (&self.catalog, self.role.id);
+        catalog.is_superuser(own)
+            || catalog.has_rights_of(own, catalog::bootstrap::READ_ALL_STATS)
+            || catalog.role_by_name(user).is_some_and(|user| catalog.has_rights_of(own, user.id))
+    }
+
     fn system(&self) -> SystemContext<'_> {
         SystemContext { catalog: &self.catalog, runtime: self }
     }
 }
 
 /// Rows of `pg_prepared_statements`.
-fn prepared_rows(session: &Session) -> Vec<Vec<Value>> {
-    let mut rows = Vec::with_capacity(session.prepared.len());
-    for (name, prepared) in &session.prepared {
+fn prepared_rows(statements: &HashMap<String, Arc<Prepared>>) -> Vec<Vec<Value>> {
+    let mut rows = Vec::with_capacity(statements.len());
+    for (name, prepared) in statements {
         if name.is_empty() {
             continue;
         }
@@ -140,7 +238,7 @@ impl Host for SessionHost {
     }
 
     fn session_user(&self) -> String {
-        self.role.name.clone()
+        self.session_user.name.clone()
     }
 
     fn current_database(&self) -> String {
@@ -165,6 +263,7 @@ impl Host for SessionHost {
         match name.to_ascii_lowercase().as_str() {
             "transaction_isolation" => Some(self.isolation.to_string()),
             "transaction_read_only" => Some(if self.read_only { "on" } else { "off" }.to_string()),
+            "transaction_deferrable" => Some(if self.deferrable { "on" } else { "off" }.to_string()),
             _ => self.settings.show(name).ok(),
         }
     }
@@ -181,14 +280,55 @@ impl Host for SessionHost {
         match source {
             "pg_backend_pid" => Ok(Value::Int32(self.process_id)),
             "pg_postmaster_start_time" => Ok(Value::Int64(self.server.start_time)),
+            "pg_blocking_pids" => {
+                let process_id = args.first().and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok());
+                let found = process_id.map_or_else(Vec::new, |id| self.server.store.blocking(id));
+                let items = found.into_iter().map(Value::Int32).collect();
+                Ok(Value::Array(Arc::new(ArrayValue::from_elements(DataType::INT4, items))))
+            }
+            "pg_sleep" => {
+                let seconds = match args.first() {
+                    Some(Value::Float64(seconds)) if *seconds > 0.0 => seconds.min(1e9),
+                    _ => return Ok(Value::text("")),
+                };
+                let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+                wait::wait(&Signal::new(), WaitReason::Lock, Some(deadline))?;
+                Ok(Value::text(""))
+            }
+            _ if source.starts_with("pg_advisory_") || source.starts_with("pg_try_advisory_") => {
+                self.advisory(source, args)
+            }
             "pg_cancel_backend" | "pg_terminate_backend" => {
                 let Some(process_id) = args.first().and_then(Value::as_i64) else { return Ok(Value::Null) };
                 let session = i32::try_from(process_id).ok().and_then(|id| self.server.session(id));
                 let Some(session) = session else { return Ok(Value::Bool(false)) };
+                self.check_may_signal(&session.user, source == "pg_terminate_backend")?;
                 session.cancel.cancel();
                 if source == "pg_terminate_backend" {
                     session.terminate.notify_one();
                 }
+                Ok(Value::Bool(true))
+            }
+            "pg_notify" => {
+                let text = |at: usize| args.get(at).and_then(Value::as_str).unwrap_or_default();
+                let message = Message::new(text(0), text(1))?;
+                self.pending.lock().notify(message);
+                Ok(Value::text(""))
+            }
+            "pg_listening_channels" => {
+                let channels = self.server.channels.of(self.process_id);
+                let channels = channels.into_iter().map(Value::text).collect();
+                Ok(Value::Array(Arc::new(ArrayValue::from_elements(DataType::TEXT, channels))))
+            }
+            "pg_notification_queue_usage" => Ok(Value::Float64(self.server.channels.usage())),
+            "pg_reload_conf" => {
+                if !self.role.superuser {
+                    return Err(Error::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        "permission denied for function pg_reload_conf",
+                    ));
+                }
+                self.server.reload();
                 Ok(Value::Bool(true))
             }
             _ => catalog::system::functions::call(&self.system(), source, args),
@@ -259,13 +399,15 @@ impl Runtime for SessionHost {
             .iter()
             .map(|session| {
                 let activity = session.activity.lock().clone();
+                let is_visible = self.may_see_statements_of(&session.user);
+                let client = session.client_address.filter(|_| is_visible);
                 SessionRow {
                     pid: session.process_id,
                     database: session.database.clone(),
                     user: session.user.clone(),
                     application_name: activity.application_name,
-                    client_address: session.client_address.map(|address| address.ip().to_string()),
-                    client_port: session.client_address.map(|address| i32::from(address.port())),
+                    client_address: client.map(|address| address.ip().to_string()),
+                    client_port: client.map(|address| i32::from(address.port())),
                     backend_start: session.start_time,
                     transaction_start: activity.transaction_start,
                     query_start: activity.query_start,
@@ -273,14 +415,31 @@ impl Runtime for SessionHost {
                     wait_event_type: (activity.state != "active").then(|| "Client".to_string()),
                     wait_event: (activity.state != "active").then(|| "ClientRead".to_string()),
                     state: activity.state.to_string(),
-                    query: activity.query,
+                    query: if is_visible { activity.query } else { "<insufficient privilege>".into() },
                 }
             })
             .collect()
     }
 
+    fn locks(&self) -> Vec<LockRow> {
+        let row = |lock: storage::LockInfo| LockRow {
+            subject: match lock.subject {
+                storage::LockSubject::Table(table) => LockSubject::Relation(table as u32),
+                storage::LockSubject::Transaction(id) => LockSubject::Transaction(id as u32),
+                storage::LockSubject::Advisory(AdvisoryKey { database, class, object, is_pair }) => {
+                    LockSubject::Advisory { database, class, object, kind: if is_pair { 2 } else { 1 } }
+                }
+            },
+            pid: lock.process_id,
+            transaction: lock.transaction,
+            mode: lock.mode,
+            granted: lock.granted,
+        };
+        self.server.store.locks().into_iter().map(row).collect()
+    }
+
     fn session_rows(&self, view: &str) -> Vec<Vec<Value>> {
-        if view == "pg_prepared_statements" { self.prepared.clone() } else { Vec::new() }
+        if view == "pg_prepared_statements" { prepared_rows(&self.prepared) } else { Vec::new() }
     }
 
     fn row_count(&self, table: RelationId) -> Option<u64> {

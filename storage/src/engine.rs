@@ -14,12 +14,15 @@ use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::mvcc::active::CommitHook;
-use crate::mvcc::lock::{RowLocks, WaitGraph};
+use crate::mvcc::advisory::AdvisoryLocks;
+use crate::mvcc::lock::RowLocks;
+use crate::mvcc::serializable::Serializable;
 use crate::mvcc::table_lock::TableLocks;
+use crate::mvcc::wait_graph::WaitGraph;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
-use crate::transaction::IsolationLevel;
+use crate::transaction::{IsolationLevel, Locks};
 use crate::undo::TxState;
 use crate::wait::Signal;
 use crate::wal::{Lsn, Record, Room};
@@ -32,7 +35,9 @@ pub struct Engine {
     pub active: Arc<Active>,
     pub locks: RowLocks,
     pub table_locks: TableLocks,
+    pub advisory: AdvisoryLocks,
     pub waits: WaitGraph,
+    pub serializable: Arc<Serializable>,
     /// Serialises checkpoints.
     pub checkpointing: Mutex<()>,
     pub checkpoints: AtomicU64,
@@ -55,13 +60,12 @@ pub struct Engine {
 pub struct Unfinished {
     pub tx: Arc<TxState>,
     pub created: Vec<u64>,
-    pub locked: Vec<(u64, Vec<u8>)>,
-    pub table_locks: Vec<u64>,
+    pub locks: Locks,
 }
 
 impl Unfinished {
     fn new(tx: Arc<TxState>) -> Unfinished {
-        Unfinished { tx, created: Vec::new(), locked: Vec::new(), table_locks: Vec::new() }
+        Unfinished { tx, created: Vec::new(), locks: Locks::default() }
     }
 }
 
@@ -79,9 +83,11 @@ impl Engine {
             pager,
             directory: Directory::new(),
             active: Arc::new(Active::default()),
-            locks: RowLocks::default(),
-            table_locks: TableLocks::default(),
+            locks: RowLocks::new(false),
+            table_locks: TableLocks::new(true),
+            advisory: AdvisoryLocks::new(true),
             waits: WaitGraph::default(),
+            serializable: Arc::default(),
             checkpointing: Mutex::new(()),
             checkpoints: AtomicU64::new(0),
             checkpoint_end: AtomicU64::new(0),
@@ -162,19 +168,12 @@ impl Engine {
     pub fn undo_later(&self, rest: Unfinished, error: Error) -> Result<()> {
         if error.code() != SqlState::DISK_FULL {
             // Its rows stay its own until recovery; who waits for them finds the log failed.
-            rest.tx.done.set();
-            self.release(rest);
+            rest.locks.release(self, &rest.tx);
             return Err(error);
         }
         tracing::warn!(%error, transaction = rest.tx.id, "rollback waits for room on the disk");
         self.unfinished.lock().push(rest);
         Ok(())
-    }
-
-    fn release(&self, rest: Unfinished) {
-        self.locks.release(&rest.tx, rest.locked.into_iter());
-        self.table_locks.release(&rest.tx, rest.table_locks.into_iter());
-        rest.tx.released.set();
     }
 
     /// Tries again to undo what could not be undone on a full disk. Called by the checkpointer.
@@ -190,7 +189,7 @@ impl Engine {
             }
             tracing::info!(transaction = rest.tx.id, "rollback completed");
             rest.created.iter().for_each(|tree| self.drop_later(*tree));
-            self.release(rest);
+            rest.locks.release(self, &rest.tx);
         }
     }
 
@@ -247,21 +246,17 @@ impl Engine {
     }
 
     /// Puts the commit record of `tx` in the log; it takes effect once durable, which the signal tells.
-    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<Arc<Signal>> {
+    /// Returns its timestamp as well.
+    pub fn append_commit(&self, tx: &Arc<TxState>) -> Result<(Arc<Signal>, u64)> {
         let mut body = Vec::with_capacity(32);
         Record::Commit { transaction: tx.id, previous: tx.last() }.encode(&mut body);
         let settled = Signal::new();
         let hook = CommitHook { active: self.active.clone(), tx: tx.clone(), settled: settled.clone() };
         let pays = tx.pay(u64::MAX);
-        let appended =
-            self.pager
-                .log
-                .append_commit(&body, Room::Kept { pays }, Arc::new(hook), |start, _| tx.note_commit(start));
-        if let Err(error) = appended {
-            tx.owe(pays);
-            return Err(error);
-        }
-        Ok(settled)
+        let note = |start, _| tx.note_commit(start);
+        let appended = self.pager.log.append_commit(&body, Room::Kept { pays }, Arc::new(hook), note);
+        let (_, end) = appended.inspect_err(|_| tx.owe(pays))?;
+        Ok((settled, end.0))
     }
 
     /// Undoes the records of `tx` that are newer than `stop`.
@@ -312,7 +307,7 @@ impl Engine {
         tx.set_undone();
         self.active.end_writing(tx);
         self.active.rollbacks.fetch_add(1, Ordering::Relaxed);
-        tx.done.set();
+        tx.bump();
         Ok(())
     }
 }

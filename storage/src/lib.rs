@@ -26,9 +26,10 @@ mod undo;
 mod wal;
 
 pub use bulk::BulkBuilder;
+pub use mvcc::advisory::{AdvisoryKey, SessionLocks};
 pub use mvcc::table_lock::TableLock;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};
-pub use store::{CheckReport, Store, StoreOptions, StoreStats, TreeId, Upkeep};
+pub use store::{CheckReport, LockInfo, LockSubject, Store, StoreOptions, StoreStats, TreeId, Upkeep};
 pub use transaction::{
     InsertOutcome, IsolationLevel, LockOutcome, RowLock, Savepoint, Transaction, TransactionOptions,
     WriteOutcome,

@@ -83,6 +83,7 @@ pub trait RecordSink {
 /// must not outlive the transaction's end by much: it holds back the removal of old versions).
 pub struct Scan {
     store: Arc<Store>,
+    id: u64,
     /// `None` for a tree that nobody has written to yet.
     tree: Option<Arc<Tree>>,
     snapshot: Snapshot,
@@ -107,13 +108,14 @@ enum Page {
 impl Scan {
     pub(crate) fn new(
         store: Arc<Store>,
+        id: u64,
         tree: Option<Arc<Tree>>,
         snapshot: Snapshot,
         range: KeyRange,
         direction: Direction,
     ) -> Scan {
         let done = tree.is_none();
-        Scan { store, tree, snapshot, direction, range, done, key: Vec::new(), long: Vec::new() }
+        Scan { store, id, tree, snapshot, direction, range, done, key: Vec::new(), long: Vec::new() }
     }
 
     /// Passes records to `sink` until it returns false or the range ends. Returns false when the range
@@ -121,6 +123,25 @@ impl Scan {
     ///
     /// 57014 when the waiter says so (asked once a page); XX001 on damaged pages; what the sink returns.
     pub fn fill<S: RecordSink>(&mut self, sink: &mut S) -> Result<bool> {
+        let Some(tracked) = self.snapshot.tracked().cloned() else { return self.walk(sink) };
+        let mut walked = self.range.clone();
+        let more = self.walk(sink);
+        // At the end, and after an error, which tells something too, all of it counts as read.
+        if matches!(more, Ok(true)) {
+            let key = |bound: &Bound<Vec<u8>>| match bound {
+                Bound::Excluded(key) => Bound::Included(key.clone()),
+                other => other.clone(),
+            };
+            match self.direction {
+                Direction::Forward => walked.upper = key(&self.range.lower),
+                Direction::Backward => walked.lower = key(&self.range.upper),
+            }
+        }
+        tracked.read_range(self.id, &walked);
+        more
+    }
+
+    fn walk<S: RecordSink>(&mut self, sink: &mut S) -> Result<bool> {
         let Some(tree) = self.tree.clone() else { return Ok(false) };
         while !self.done {
             wait::check_interrupt()?;
@@ -328,6 +349,7 @@ pub(crate) fn get<R>(
     key: &[u8],
     read: impl FnOnce(&[u8]) -> R,
 ) -> Result<Option<R>> {
+    snapshot.note_key(tree.id, key);
     let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
     let node = Node::new(leaf.page());
     let Ok(slot) = node.search(key) else { return Ok(None) };
@@ -375,6 +397,7 @@ pub(crate) fn multi_get<K: AsRef<[u8]>>(
     let mut held: Option<ReadGuard<'_>> = None;
     for (i, key) in keys.iter().enumerate() {
         let key = key.as_ref();
+        snapshot.note_key(tree.id, key);
         let leaf = match held.take().filter(|leaf| Node::new(leaf.page()).covers(key)) {
             Some(leaf) => leaf,
             None => {

@@ -22,11 +22,14 @@ use crate::directory::{DIRECTORY, DIRECTORY_ROOT};
 use crate::disk::file::{DirectoryLock, FileDisk, LOCK_FILE};
 use crate::disk::{Disk, checked};
 use crate::engine::Engine;
+use crate::mvcc::advisory::{AdvisoryKey, SessionLocks};
+use crate::mvcc::table_lock::TableLock;
 use crate::page::PageId;
 use crate::pager::Pager;
 use crate::recovery;
 use crate::space::{GROUP, Space};
 use crate::transaction::{Transaction, TransactionOptions};
+use crate::undo::TxState;
 use crate::wal::segment::{Segments, number_of};
 use crate::wal::{Log, Lsn};
 
@@ -145,6 +148,26 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// The sweeper rests this many times as long as it works.
 const SWEEP_REST: u32 = 10;
 
+/// What a lock is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockSubject {
+    Table(u64),
+    Advisory(AdvisoryKey),
+    Transaction(u64),
+}
+
+/// One lock, held or waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct LockInfo {
+    pub subject: LockSubject,
+    /// PostgreSQL's name, such as `AccessShareLock`.
+    pub mode: &'static str,
+    pub process_id: i32,
+    /// Of the holder.
+    pub transaction: u64,
+    pub granted: bool,
+}
+
 impl Store {
     /// Opens the store in `options.directory`, creating it when the directory is missing or empty, and
     /// recovers what a crash left behind.
@@ -220,6 +243,43 @@ impl Store {
     /// Begins a transaction; it rolls back when dropped without commit.
     pub fn begin(self: &Arc<Store>, options: TransactionOptions) -> Transaction {
         Transaction::new(self.clone(), options)
+    }
+
+    /// A holder of advisory locks beyond transactions, for the session with this process id.
+    pub fn session_locks(self: &Arc<Store>, process_id: i32) -> SessionLocks {
+        SessionLocks::new(self.clone(), process_id)
+    }
+
+    /// Locks held and waited for: tables, advisory locks, and transactions for the rows they have written.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        let mut found = Vec::new();
+        let engine = &self.engine;
+        let info = |subject, mode: &'static str, tx: &TxState, granted| LockInfo {
+            subject,
+            mode,
+            process_id: tx.process_id,
+            transaction: tx.id,
+            granted,
+        };
+        engine.table_locks.each(|table, tx, bit, granted| {
+            found.push(info(LockSubject::Table(*table), TableLock::name_of(bit), tx, granted));
+        });
+        engine.advisory.each(|key, tx, bit, granted| {
+            found.push(info(LockSubject::Advisory(*key), TableLock::name_of(bit), tx, granted));
+        });
+        for tx in engine.active.writing() {
+            found.push(info(LockSubject::Transaction(tx.id), "ExclusiveLock", &tx, true));
+        }
+        for (process_id, transaction) in engine.waits.row_waits() {
+            let subject = LockSubject::Transaction(transaction);
+            found.push(LockInfo { subject, mode: "ShareLock", process_id, transaction, granted: false });
+        }
+        found
+    }
+
+    /// The process ids that the session `process_id` waits for; empty when it does not wait.
+    pub fn blocking(&self, process_id: i32) -> Vec<i32> {
+        self.engine.waits.blocking(process_id)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -21,7 +21,11 @@ use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
 use crate::engine::{Engine, Unfinished};
 use crate::mvcc::Snapshot;
+use crate::mvcc::advisory::{self, AdvisoryKey};
+use crate::mvcc::lock::{Asking, conflicts, running};
 use crate::mvcc::table_lock::TableLock;
+use crate::mvcc::visibility::{Sight, sight};
+use crate::mvcc::wait_graph::deadline;
 use crate::mvcc::write::{Write, serialization_failure};
 use crate::overflow::check_record;
 use crate::scan::{self, Direction, KeyRange, Scan};
@@ -40,17 +44,23 @@ pub enum IsolationLevel {
     ReadCommitted,
     /// One snapshot, taken by the first statement; 40001 when a row it writes has changed since.
     RepeatableRead,
-    /// For now as `RepeatableRead`, which is less than its name says: the layer above refuses it.
+    /// As `RepeatableRead`, and 40001 at commit when something it has read was changed by a SERIALIZABLE
+    /// transaction that committed since the snapshot (`mvcc/serializable.rs`). Never for one that writes nothing.
     Serializable,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TransactionOptions {
     pub isolation: IsolationLevel,
+    /// It will write nothing: SERIALIZABLE then costs no more than REPEATABLE READ, and a write is 25006.
+    pub read_only: bool,
     /// How long to wait for a row lock before 55P03; `None` waits for ever.
     pub lock_timeout: Option<Duration>,
-    /// The session's process id, for the detail of a deadlock report.
+    /// The session's process id, for the detail of a deadlock report; what one session holds is in its own
+    /// way nowhere. Zero for a transaction that is nobody's.
     pub process_id: i32,
+    /// The database's OID, for deadlock reports.
+    pub database: u32,
 }
 
 /// What became of an insert.
@@ -107,6 +117,9 @@ pub enum LockOutcome {
 #[derive(Clone, Copy, Debug)]
 pub struct Savepoint {
     last: Lsn,
+    locked: usize,
+    table_locks: usize,
+    advisory: usize,
 }
 
 /// A running transaction; rolls back when dropped. `Send`; used by one statement at a time.
@@ -122,19 +135,25 @@ pub struct Transaction {
     tx: Arc<TxState>,
     inner: Mutex<Inner>,
     undo_bytes: AtomicUsize,
+    database: u32,
 }
 
 struct Inner {
     isolation: IsolationLevel,
+    read_only: bool,
     lock_timeout: Option<Duration>,
     /// Of the current statement; taken when first needed.
     snapshot: Option<Snapshot>,
     command: u32,
     writing: bool,
     over: bool,
-    locked: Vec<(u64, Vec<u8>)>,
+    /// What it has locked, in order, each with the one mode it added: savepoints give back from the end.
+    locked: Vec<((u64, Box<[u8]>), u8)>,
     table_locks: Vec<(u64, TableLock)>,
+    advisory: Vec<(AdvisoryKey, u8)>,
     created: BTreeSet<u64>,
+    /// Trees that it has loaded in bulk.
+    loaded: Vec<Arc<Tree>>,
 }
 
 impl Transaction {
@@ -145,6 +164,7 @@ impl Transaction {
             tx: Arc::new(TxState::new(id, options.process_id)),
             inner: Mutex::new(Inner {
                 isolation: options.isolation,
+                read_only: options.read_only,
                 lock_timeout: options.lock_timeout,
                 snapshot: None,
                 command: 1,
@@ -152,9 +172,12 @@ impl Transaction {
                 over: false,
                 locked: Vec::new(),
                 table_locks: Vec::new(),
+                advisory: Vec::new(),
                 created: BTreeSet::new(),
+                loaded: Vec::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
+            database: options.database,
         }
     }
 
@@ -173,9 +196,35 @@ impl Transaction {
             (Some(snapshot), IsolationLevel::RepeatableRead | IsolationLevel::Serializable) => {
                 snapshot.at_command(command)
             }
-            _ => Snapshot::take(&self.engine().active, &self.tx, command),
+            _ => self.take_snapshot(&inner, command),
         };
         inner.snapshot = Some(again);
+    }
+
+    fn take_snapshot(&self, inner: &Inner, command: u32) -> Snapshot {
+        let engine = self.engine();
+        let take = || Snapshot::take(&engine.active, &self.tx, command);
+        if inner.isolation != IsolationLevel::Serializable || inner.read_only {
+            return take();
+        }
+        let (snapshot, tracked) = engine.serializable.track(&engine.active, || {
+            let snapshot = take();
+            let timestamp = snapshot.timestamp;
+            (snapshot, timestamp)
+        });
+        snapshot.tracked_by(Some(tracked))
+    }
+
+    /// Runs `look` with a snapshot of now, whatever the isolation level: for checks that must not miss what
+    /// was committed since this transaction's snapshot. Writes meanwhile are not for this: they would overwrite
+    /// what the transaction has not seen.
+    pub fn with_newest<R>(&self, look: impl FnOnce() -> R) -> R {
+        let own = self.snapshot();
+        let newest = Snapshot::take(&self.engine().active, &self.tx, own.command);
+        self.inner.lock().snapshot = Some(newest.tracked_by(own.tracked().cloned()));
+        let result = look();
+        self.inner.lock().snapshot = Some(own);
+        result
     }
 
     /// Ends the current statement: in READ COMMITTED its snapshot no longer keeps old versions alive. The
@@ -194,7 +243,7 @@ impl Transaction {
         if let Some(snapshot) = &inner.snapshot {
             return snapshot.clone();
         }
-        let snapshot = Snapshot::take(&self.engine().active, &self.tx, inner.command);
+        let snapshot = self.take_snapshot(&inner, inner.command);
         inner.snapshot = Some(snapshot.clone());
         snapshot
     }
@@ -204,8 +253,11 @@ impl Transaction {
     }
 
     /// Changes the level; only before the first statement (25001 is the caller's to raise).
-    pub fn set_isolation(&self, isolation: IsolationLevel) {
-        self.inner.lock().isolation = isolation;
+    pub fn set_isolation(&self, isolation: IsolationLevel, read_only: bool) {
+        let mut inner = self.inner.lock();
+        inner.isolation = isolation;
+        // What has begun to take notes goes on.
+        inner.read_only = read_only;
     }
 
     pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
@@ -227,6 +279,13 @@ impl Transaction {
         let snapshot = self.snapshot();
         let (isolation, lock_timeout) = {
             let mut inner = self.inner.lock();
+            if inner.isolation == IsolationLevel::Serializable && snapshot.tracked().is_none() {
+                // Its reads are not known.
+                return Err(Error::new(
+                    SqlState::READ_ONLY_SQL_TRANSACTION,
+                    "cannot write in a read-only transaction",
+                ));
+            }
             if !inner.writing {
                 inner.writing = true;
                 self.engine().active.begin_writing(&self.tx);
@@ -246,8 +305,13 @@ impl Transaction {
     /// Reads the visible version of `key`: `read` is called with it, under the page's latch (it must not
     /// call the store); `None` when there is none.
     pub fn get<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(None) };
-        scan::get(self.engine(), &tree, &self.snapshot(), key, read)
+        let snapshot = self.snapshot();
+        let Some(tree) = self.engine().tree(tree.0)? else {
+            snapshot.note_key(tree.0, key);
+            return Ok(None);
+        };
+        check_age(&tree, &snapshot)?;
+        scan::get(self.engine(), &tree, &snapshot, key, read)
     }
 
     /// Reads many keys: `read(i, record)` for each of `keys` that has a visible version, in the order given.
@@ -258,14 +322,21 @@ impl Transaction {
         keys: &[K],
         read: impl FnMut(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(()) };
-        scan::multi_get(self.engine(), &tree, &self.snapshot(), keys, read)
+        let snapshot = self.snapshot();
+        let Some(tree) = self.engine().tree(tree.0)? else {
+            keys.iter().for_each(|key| snapshot.note_key(tree.0, key.as_ref()));
+            return Ok(());
+        };
+        check_age(&tree, &snapshot)?;
+        scan::multi_get(self.engine(), &tree, &snapshot, keys, read)
     }
 
     /// Opens a scan of `range` with the current statement's snapshot.
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
-        let tree = self.engine().tree(tree.0)?;
-        Ok(Scan::new(self.store.clone(), tree, self.snapshot(), range, direction))
+        let found = self.engine().tree(tree.0)?;
+        let snapshot = self.snapshot();
+        found.iter().try_for_each(|tree| check_age(tree, &snapshot))?;
+        Ok(Scan::new(self.store.clone(), tree.0, found, snapshot, range, direction))
     }
 
     /// Up to `parts - 1` keys that cut `range` into pieces of about equal size, ascending, for scans in
@@ -281,14 +352,21 @@ impl Transaction {
         check_key(key)?;
         let tree = self.engine().tree_to_write(tree.0)?;
         self.write(|write| {
-            if record.len() <= RECORD_INLINE_MOST {
-                return write.insert(&tree, key, record, 0);
-            }
-            check_record(record)?;
-            let pointer = self.engine().store_overflow(write, &tree, record)?;
-            let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
-            if outcome == InsertOutcome::Duplicate {
-                self.delete_chunks(write, &tree, &pointer)?;
+            let outcome = if record.len() <= RECORD_INLINE_MOST {
+                write.insert(&tree, key, record, 0)?
+            } else {
+                check_record(record)?;
+                let pointer = self.engine().store_overflow(write, &tree, record)?;
+                let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
+                if outcome == InsertOutcome::Duplicate {
+                    self.delete_chunks(write, &tree, &pointer)?;
+                }
+                outcome
+            };
+            if let (InsertOutcome::Duplicate, Some(tracked)) = (outcome, write.snapshot.tracked()) {
+                // Whoever looked before and found nothing is told the reason, not the symptom.
+                tracked.check()?;
+                tracked.read_key(tree.id, key);
             }
             Ok(outcome)
         })
@@ -336,7 +414,8 @@ impl Transaction {
     }
 
     /// Locks the record of `key` till the transaction's end and passes its newest version to `read` (under
-    /// the latch). In REPEATABLE READ a version newer than the snapshot is 40001.
+    /// the latch). In REPEATABLE READ and SERIALIZABLE a version newer than the snapshot is 40001, but for KEY SHARE
+    /// only a deletion is: an update leaves the key, and a record that came since is missing.
     pub fn lock(
         &self,
         tree: TreeId,
@@ -345,6 +424,43 @@ impl Transaction {
         wait: bool,
         read: impl FnOnce(&[u8]),
     ) -> Result<LockOutcome> {
+        let outcome = self.lock_record(tree, key, mode, wait, read)?;
+        if !matches!(outcome, LockOutcome::Locked | LockOutcome::LockedNewer) {
+            self.snapshot().note_key(tree.0, key);
+        }
+        Ok(outcome)
+    }
+
+    fn lock_record(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        mode: RowLock,
+        wait: bool,
+        read: impl FnOnce(&[u8]),
+    ) -> Result<LockOutcome> {
+        let lock_key = (tree.0, Box::from(key));
+        // Who cannot wait does not heed those who do.
+        let mut asking = Asking { queue: wait, jump: !wait };
+        let mut queued = false;
+        let result = self.lock_queued(tree, key, &lock_key, mode, &mut asking, &mut queued, read);
+        if queued && !matches!(result, Ok(LockOutcome::Locked | LockOutcome::LockedNewer)) {
+            self.engine().locks.leave_queue(&lock_key, &self.tx, true);
+        }
+        result
+    }
+
+    fn lock_queued(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        lock_key: &(u64, Box<[u8]>),
+        mode: RowLock,
+        asking: &mut Asking,
+        queued: &mut bool,
+        read: impl FnOnce(&[u8]),
+    ) -> Result<LockOutcome> {
+        let wait = asking.queue;
         let Some(tree) = self.engine().tree(tree.0)? else { return Ok(LockOutcome::Missing) };
         let engine = self.engine();
         let snapshot = self.snapshot();
@@ -352,6 +468,7 @@ impl Transaction {
             let inner = self.inner.lock();
             (inner.isolation, inner.lock_timeout)
         };
+        let deadline = deadline(lock_timeout);
         loop {
             let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
             let node = Node::new(leaf.page());
@@ -360,36 +477,46 @@ impl Transaction {
             let ghost = flags & GHOST != 0;
             let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
             let mut newer = false;
-            let mut blocker = None;
+            let mut blockers = None;
             if let Some(writer) = entry.newest() {
-                match writer.tx.fate() {
-                    Fate::Running if !Arc::ptr_eq(&writer.tx, &self.tx) => {
+                let others = !Arc::ptr_eq(&writer.tx, &self.tx);
+                let owner = if others { running(&writer.tx) } else { None };
+                match (owner, writer.tx.fate()) {
+                    (Some(signal), _) => {
                         if is_insert(entry) {
                             // Not there yet for anyone else.
                             return Ok(LockOutcome::Missing);
                         }
                         let theirs = if ghost { RowLock::Update } else { RowLock::NoKeyUpdate };
-                        if crate::mvcc::lock::conflicts(theirs, mode) {
-                            blocker = Some(writer.tx.clone());
+                        if conflicts(theirs, mode) {
+                            let owner = Some((writer.tx.clone(), signal));
+                            blockers = engine.locks.blockers(lock_key, mode.mode(), &self.tx, owner, *asking);
                         }
                     }
-                    Fate::Committed(timestamp) if timestamp > snapshot.timestamp => {
-                        if isolation != IsolationLevel::ReadCommitted {
-                            return Err(serialization_failure(ghost));
-                        }
+                    (None, Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
                         newer = true;
+                        if isolation != IsolationLevel::ReadCommitted {
+                            if mode != RowLock::KeyShare || ghost {
+                                return Err(serialization_failure(false));
+                            }
+                            // That the key is there is all that KEY SHARE asks, and it is still.
+                            if sight(entry, record, flags, &snapshot, &engine.pager.log)? == Sight::Hidden {
+                                return Ok(LockOutcome::Missing);
+                            }
+                            newer = false;
+                        }
                     }
                     _ => {}
                 }
             }
-            if blocker.is_none() {
+            if blockers.is_none() {
                 if ghost {
                     return Ok(LockOutcome::Missing);
                 }
-                match engine.locks.acquire(tree.id, key, mode, &self.tx) {
+                match engine.locks.acquire(lock_key, mode.mode(), &self.tx, *asking) {
                     Ok(fresh) => {
                         if fresh {
-                            self.inner.lock().locked.push((tree.id, key.to_vec()));
+                            self.inner.lock().locked.push((lock_key.clone(), mode.mode().bit));
                         }
                         if flags & OVERFLOW != 0 {
                             let mut long = Vec::new();
@@ -400,17 +527,37 @@ impl Transaction {
                         }
                         return Ok(if newer { LockOutcome::LockedNewer } else { LockOutcome::Locked });
                     }
-                    Err(holder) => blocker = Some(holder),
+                    Err(holders) => blockers = Some(holders),
                 }
             }
             drop(leaf);
             if !wait {
                 return Ok(LockOutcome::WouldBlock);
             }
-            if let Some(owner) = blocker {
-                engine.waits.wait_for(&self.tx, &owner, lock_timeout)?;
+            if let Some(blockers) = blockers {
+                *queued = true;
+                asking.jump = engine.waits.wait(&self.tx, blockers, None, deadline)?;
                 engine.pager.log.check_healthy()?;
             }
+        }
+    }
+
+    /// 40001 in REPEATABLE READ and SERIALIZABLE when the record of `key` has changed since the snapshot.
+    pub fn check_not_newer(&self, tree: TreeId, key: &[u8]) -> Result<()> {
+        let Some(tree) = self.engine().tree(tree.0)? else { return Ok(()) };
+        if self.isolation() == IsolationLevel::ReadCommitted {
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let leaf = tree.leaf_read(&self.engine().pager, key, Access::Normal)?;
+        let node = Node::new(leaf.page());
+        let Ok(at) = node.search(key) else { return Ok(()) };
+        let entry = leaf.versions().map_or(Entry::Settled, |versions| versions.entry(at));
+        match entry.newest().map(|writer| writer.tx.fate()) {
+            Some(Fate::Committed(timestamp)) if timestamp > snapshot.timestamp => {
+                Err(serialization_failure(node.is_ghost(at)))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -425,19 +572,36 @@ impl Transaction {
             inner.lock_timeout
         };
         let engine = self.engine();
+        let deadline = deadline(lock_timeout);
+        let mut asking = Asking { queue: wait, jump: false };
         loop {
-            match engine.table_locks.acquire(table, mode, &self.tx) {
-                Ok(_) => {
-                    self.inner.lock().table_locks.push((table, mode));
+            match engine.table_locks.acquire(&table, mode.mode(), &self.tx, asking) {
+                Ok(fresh) => {
+                    if fresh {
+                        self.inner.lock().table_locks.push((table, mode));
+                    }
                     return Ok(true);
                 }
                 Err(_) if !wait => return Ok(false),
-                Err(owner) => {
-                    let what = format!("{} on relation {table}", mode.name());
-                    engine.waits.wait_for_release(&self.tx, &owner, what, lock_timeout)?;
+                Err(blockers) => {
+                    let what = format!("{} on relation {table} of database {}", mode.name(), self.database);
+                    let waited = engine.waits.wait(&self.tx, blockers, Some(what), deadline);
+                    asking.jump =
+                        waited.inspect_err(|_| engine.table_locks.leave_queue(&table, &self.tx, true))?;
                 }
             }
         }
+    }
+
+    /// Takes an advisory lock till the transaction's end. False when `wait` is false and another session is in
+    /// the way. 40P01, 55P03, 57014.
+    pub fn lock_advisory(&self, key: AdvisoryKey, shared: bool, wait: bool) -> Result<bool> {
+        let lock_timeout = self.inner.lock().lock_timeout;
+        let granted = advisory::acquire(self.engine(), &self.tx, key, shared, wait, lock_timeout)?;
+        if granted == Some(true) {
+            self.inner.lock().advisory.push((key, advisory::mode(shared).bit));
+        }
+        Ok(granted.is_some())
     }
 
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
@@ -446,13 +610,20 @@ impl Transaction {
         // Before it is there: a failure in the middle leaves a directory record to be taken back.
         self.inner.lock().created.insert(id);
         self.write(|write| self.engine().create_tree(write, id))?;
+        if let Some(tracked) = self.snapshot().tracked() {
+            tracked.wrote_tree(id);
+        }
         Ok(TreeId(id))
     }
 
     /// Drops a tree when the transaction commits; its pages are reused once no snapshot needs them. The
     /// caller sees to it that nobody uses the tree meanwhile (table locks). 42P01 when there is none.
     pub fn drop_tree(&self, tree: TreeId) -> Result<()> {
-        let snapshot = self.snapshot().all_seeing();
+        let snapshot = self.snapshot();
+        if let Some(tracked) = snapshot.tracked() {
+            tracked.wrote_tree(tree.0);
+        }
+        let snapshot = snapshot.all_seeing();
         self.write(|write| self.engine().drop_tree(&Write { snapshot: &snapshot, ..*write }, tree.0))
     }
 
@@ -462,15 +633,47 @@ impl Transaction {
             return Err(Error::internal(format!("tree {} was not created by this transaction", tree.0)));
         }
         let tree = self.engine().tree_to_write(tree.0)?;
+        self.inner.lock().loaded.push(tree.clone());
         Ok(BulkBuilder::new(self.engine(), tree))
     }
 
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { last: self.tx.last() }
+        let inner = self.inner.lock();
+        Savepoint {
+            last: self.tx.last(),
+            locked: inner.locked.len(),
+            table_locks: inner.table_locks.len(),
+            advisory: inner.advisory.len(),
+        }
     }
 
-    /// Undoes everything written since `savepoint`, which stays valid. Row locks stay.
+    /// Undoes everything written since `savepoint`, which stays valid, and gives back what was locked since.
     pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
+        self.undo_to(savepoint)?;
+        let engine = self.engine();
+        let (locked, tables, advisory) = {
+            let mut inner = self.inner.lock();
+            (
+                split_off(&mut inner.locked, savepoint.locked),
+                split_off(&mut inner.table_locks, savepoint.table_locks),
+                split_off(&mut inner.advisory, savepoint.advisory),
+            )
+        };
+        let snapshot = if locked.is_empty() { None } else { Some(self.snapshot()) };
+        for ((tree, key), mode) in &locked {
+            // From now on it may change: what the lock told counts as read.
+            snapshot.iter().for_each(|snapshot| snapshot.note_key(*tree, key));
+            engine.locks.release(&(*tree, key.clone()), *mode, &self.tx);
+        }
+        tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, &self.tx));
+        advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, &self.tx));
+        self.tx.bump();
+        Ok(())
+    }
+
+    /// Undoes everything written since `savepoint`, but keeps the locks: a statement that is run again must not
+    /// lose what it waited for.
+    pub fn undo_to(&self, savepoint: Savepoint) -> Result<()> {
         let engine = self.engine();
         engine.undo_to(&self.tx, savepoint.last)?;
         let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
@@ -480,11 +683,12 @@ impl Transaction {
                 engine.drop_later(tree);
             }
         }
+        self.tx.bump();
         finish_drops(engine)
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
-    /// On 58030 the outcome is unknown until the next open.
+    /// On 58030 the outcome is unknown until the next open; on 40001 (SERIALIZABLE) everything is undone.
     pub fn commit(self) -> Result<()> {
         self.commit_then(|| Ok(()))
     }
@@ -494,22 +698,37 @@ impl Transaction {
     /// undoes nothing.
     pub fn commit_then(self, publish: impl FnOnce() -> Result<()>) -> Result<()> {
         Held::assert_none();
-        self.inner.lock().over = true;
+        let tracked = {
+            let mut inner = self.inner.lock();
+            inner.over = true;
+            // One that tried to write may have met what its snapshot does not see.
+            if inner.writing { inner.snapshot.as_ref().and_then(Snapshot::tracked).cloned() } else { None }
+        };
         if !self.has_written() {
-            let published = publish();
+            let allowed = tracked.map_or(Ok(()), |tracked| tracked.check());
+            let published = allowed.and_then(|()| publish());
             self.end_reading();
             return published;
         }
         let engine = self.engine();
-        let settled = match engine.append_commit(&self.tx) {
-            Ok(settled) => settled,
+        let appended = match &tracked {
+            Some(tracked) => match tracked.commit(|| engine.append_commit(&self.tx)) {
+                Ok(appended) => appended,
+                Err(refused) => {
+                    self.undo_all()?;
+                    return Err(refused);
+                }
+            },
+            None => engine.append_commit(&self.tx),
+        };
+        let settled = match appended {
+            Ok((settled, _)) => settled,
             Err(error) if error.code() == SqlState::DISK_FULL => {
                 // Nothing is in the log of it, so it is as good as rolled back.
                 self.undo_all()?;
                 return Err(error);
             }
             Err(error) => {
-                self.tx.done.set();
                 self.release_locks();
                 return Err(error);
             }
@@ -521,10 +740,14 @@ impl Transaction {
                 settled.park(None);
             }
         }
-        if !matches!(self.tx.fate(), Fate::Committed(_)) {
+        let Fate::Committed(timestamp) = self.tx.fate() else {
             self.release_locks();
             engine.pager.log.check_healthy()?;
             return Err(Error::internal("a commit failed although the log did not"));
+        };
+        // Before anybody else hears of them.
+        for tree in std::mem::take(&mut self.inner.lock().loaded) {
+            tree.loaded_at.store(timestamp, Ordering::Release);
         }
         let published = publish();
         self.release_locks();
@@ -551,14 +774,10 @@ impl Transaction {
             std::mem::take(&mut inner.created)
         };
         if let Err(error) = undone {
-            let rest = {
-                let mut inner = self.inner.lock();
-                Unfinished {
-                    tx: self.tx.clone(),
-                    created: created.into_iter().collect(),
-                    locked: std::mem::take(&mut inner.locked),
-                    table_locks: inner.table_locks.drain(..).map(|(table, _)| table).collect(),
-                }
+            let rest = Unfinished {
+                tx: self.tx.clone(),
+                created: created.into_iter().collect(),
+                locks: self.take_locks(),
             };
             return engine.undo_later(rest, error);
         }
@@ -572,16 +791,38 @@ impl Transaction {
         self.inner.lock().snapshot = None;
         self.tx.set_undone();
         self.engine().active.end_writing(&self.tx);
-        self.tx.done.set();
         self.release_locks();
     }
 
+    fn take_locks(&self) -> Locks {
+        let mut inner = self.inner.lock();
+        Locks {
+            rows: std::mem::take(&mut inner.locked),
+            tables: std::mem::take(&mut inner.table_locks),
+            advisory: std::mem::take(&mut inner.advisory),
+        }
+    }
+
     fn release_locks(&self) {
-        let locked = std::mem::take(&mut self.inner.lock().locked);
-        self.engine().locks.release(&self.tx, locked.into_iter());
-        let tables = std::mem::take(&mut self.inner.lock().table_locks);
-        self.engine().table_locks.release(&self.tx, tables.into_iter().map(|(table, _)| table));
-        self.tx.released.set();
+        self.take_locks().release(self.engine(), &self.tx);
+    }
+}
+
+/// What a transaction has locked.
+#[derive(Default)]
+pub struct Locks {
+    rows: Vec<((u64, Box<[u8]>), u8)>,
+    tables: Vec<(u64, TableLock)>,
+    advisory: Vec<(AdvisoryKey, u8)>,
+}
+
+impl Locks {
+    /// Gives all back: `tx` is over.
+    pub fn release(self, engine: &Engine, tx: &TxState) {
+        self.rows.iter().for_each(|(key, mode)| engine.locks.release(key, *mode, tx));
+        self.tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, tx));
+        self.advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, tx));
+        tx.end();
     }
 }
 
@@ -601,6 +842,24 @@ fn finish_drops(engine: &Engine) -> Result<()> {
         Err(error) if error.code() == SqlState::DISK_FULL => Ok(()),
         result => result,
     }
+}
+
+/// 40001 when the tree was loaded after the snapshot: it has only what was there then (a new index, a table that was
+/// rewritten), and not what the snapshot should see.
+fn check_age(tree: &Tree, snapshot: &Snapshot) -> Result<()> {
+    if tree.loaded_at.load(Ordering::Acquire) <= snapshot.timestamp {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to a concurrent change of the schema",
+    )
+    .with_detail("A table or index was built after this transaction's snapshot was taken.")
+    .with_hint("The transaction might succeed if retried."))
+}
+
+fn split_off<T>(list: &mut Vec<T>, at: usize) -> Vec<T> {
+    list.split_off(at.min(list.len()))
 }
 
 /// True when everything known of the slot is by one running transaction that made it.

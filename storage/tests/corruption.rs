@@ -65,7 +65,8 @@ fn change(store: &Arc<Store>, models: &mut [Model; 2], rng: &mut Rng) {
         let key = rng.below(900).to_be_bytes().to_vec();
         let len = if rng.below(60) == 0 { 9000 } else { 20 + rng.below(200) };
         let record: Vec<u8> = (0..len).map(|_| rng.random() as u8).collect();
-        if !model.contains_key(&key) {
+        let known = model.contains_key(&key);
+        if !known {
             assert_eq!(tx.insert(tree, &key, &record).unwrap(), InsertOutcome::Done);
             model.insert(key, record);
         } else if rng.below(4) == 0 {

@@ -56,7 +56,8 @@ fn change(tx: &Transaction, model: &mut Model, rng: &mut Rng) -> Result<()> {
     let key = rng.below(3000).to_be_bytes().to_vec();
     let len = if rng.below(50) == 0 { 9000 } else { rng.below(600) };
     let record: Vec<u8> = (0..len).map(|_| rng.random() as u8).collect();
-    if !model.contains_key(&key) {
+    let known = model.contains_key(&key);
+    if !known {
         assert_eq!(tx.insert(TABLE, &key, &record)?, InsertOutcome::Done);
         model.insert(key, record);
     } else if rng.below(3) == 0 {

@@ -6,6 +6,8 @@
 
 pub mod chance;
 
+pub mod history;
+
 pub mod raw;
 
 pub mod script;
@@ -94,11 +96,17 @@ impl Server {
         }
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("the server runs");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("a child can be signalled");
+    }
+
     /// SIGTERM, and waits for the orderly end.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
         let mut child = self.child.take().expect("the server runs");
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("a child can be signalled");
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("a child can be waited for") {
@@ -115,6 +123,11 @@ impl Server {
     /// The exit status, when the process ended on its own.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("a child can be waited for")
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
     /// How to connect: superuser `postgres`, database `postgres`.

@@ -37,6 +37,8 @@ pub enum Physical {
     Bytea,
     /// uuid: 16 bytes, big-endian number
     Uuid,
+    /// jsonb: the bytes of [`crate::json::binary`]
+    Jsonb,
     /// arrays, records and every other composed value
     Composed,
 }
@@ -125,6 +127,8 @@ builtin! {
     REGPROCEDURE 2202 "regprocedure" "regprocedure" UInt32 Numeric false 4 2207 0;
     REGCLASS 2205 "regclass" "regclass" UInt32 Numeric false 4 2210 0;
     REGTYPE 2206 "regtype" "regtype" UInt32 Numeric false 4 2211 0;
+    JSONB 3802 "jsonb" "jsonb" Jsonb UserDefined false -1 3807 0;
+    JSONPATH 4072 "jsonpath" "jsonpath" Text UserDefined false -1 4073 0;
     UUID 2950 "uuid" "uuid" Uuid UserDefined false 16 2951 0;
     REGNAMESPACE 4089 "regnamespace" "regnamespace" UInt32 Numeric false 4 4090 0;
     REGROLE 4096 "regrole" "regrole" UInt32 Numeric false 4 4097 0;
@@ -164,6 +168,9 @@ builtin! {
     NUMERIC_ARRAY 1231 "_numeric" "numeric[]" Composed Array false -1 0 1700;
     REGCLASS_ARRAY 2210 "_regclass" "regclass[]" Composed Array false -1 0 2205;
     REGTYPE_ARRAY 2211 "_regtype" "regtype[]" Composed Array false -1 0 2206;
+    JSON_ARRAY 199 "_json" "json[]" Composed Array false -1 0 114;
+    JSONB_ARRAY 3807 "_jsonb" "jsonb[]" Composed Array false -1 0 3802;
+    JSONPATH_ARRAY 4073 "_jsonpath" "jsonpath[]" Composed Array false -1 0 4072;
     UUID_ARRAY 2951 "_uuid" "uuid[]" Composed Array false -1 0 2950;
 }
 

@@ -6,6 +6,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::json::Jsonb;
 use crate::numeric::{Numeric, strip_zeros};
 use crate::value::compare_floats;
 use crate::vector::{Data, Vector};
@@ -116,6 +117,13 @@ fn general_word(value: &impl Hash) -> u64 {
     state.finish()
 }
 
+/// Of the key bytes, which are the same for equal values whatever their numbers' scale.
+fn jsonb_word(value: &[u8]) -> u64 {
+    let mut key = Vec::with_capacity(value.len() + 8);
+    crate::key::write_jsonb(Jsonb(value), &mut key);
+    bytes_word(&key)
+}
+
 fn wide_word(value: u128) -> u64 {
     fold(value as u64 ^ MIX_A, (value >> 64) as u64 ^ MIX_B)
 }
@@ -135,6 +143,7 @@ pub fn hash_vector(vector: &Vector, hashes: &mut [u64]) {
         Data::Interval(v) => each(vector, hashes, |at| wide_word(v[at].span_micros().cast_unsigned())),
         Data::Text(v) | Data::Bytea(v) => each(vector, hashes, |at| bytes_word(v.get(at))),
         Data::Uuid(v) => each(vector, hashes, |at| wide_word(v[at])),
+        Data::Jsonb(v) => each(vector, hashes, |at| jsonb_word(v.get(at))),
         Data::Composed(v) => each(vector, hashes, |at| general_word(&v[at])),
     }
 }
@@ -179,6 +188,9 @@ pub fn vectors_equal_at(a: &Vector, row_a: usize, b: &Vector, row_b: usize) -> b
         (Data::Interval(a), Data::Interval(b)) => a[i] == b[j],
         (Data::Text(a), Data::Text(b)) | (Data::Bytea(a), Data::Bytea(b)) => a.get(i) == b.get(j),
         (Data::Uuid(a), Data::Uuid(b)) => a[i] == b[j],
+        (Data::Jsonb(a), Data::Jsonb(b)) => {
+            a.get(i) == b.get(j) || crate::json::order::compare(Jsonb(a.get(i)), Jsonb(b.get(j))).is_eq()
+        }
         _ => {
             let (left, right) = (a.value(row_a), b.value(row_b));
             match (left.as_i64(), right.as_i64()) {

@@ -9,6 +9,7 @@
 //! integers    big-endian, sign bit flipped          floats   IEEE bits, ordered; −0 is 0, one NaN, last
 //! text, bytea 00 → 01 01, 01 → 01 02, end 00        numeric  class, exponent, base-100 digits, end
 //! interval    its length in microseconds, 16 bytes  uuid, bool, oid   as they are
+//! jsonb       [`crate::json::order`]
 //! arrays      per element 01 value or 02 for NULL, end 00, then number and extent of dimensions
 //! ```
 //!
@@ -17,6 +18,8 @@
 
 mod decode;
 mod encode;
+
+pub(crate) use encode::jsonb as write_jsonb;
 
 use crate::datatype::{DataType, Physical};
 use crate::value::Value;
@@ -62,7 +65,7 @@ impl KeyColumn {
     }
 
     /// Whether [`KeyLayout::decode`] gives back exactly the value (not so for floats' −0, intervals,
-    /// numeric without scale, records).
+    /// numeric without scale, jsonb, records).
     pub fn is_lossless(&self) -> bool {
         lossless(self.data_type)
     }
@@ -80,7 +83,7 @@ fn lossless(data_type: DataType) -> bool {
         | Physical::Uuid => true,
         Physical::Numeric => data_type.numeric_precision_scale().is_some(),
         Physical::Composed => data_type.element().is_some_and(lossless),
-        Physical::Float32 | Physical::Float64 | Physical::Interval => false,
+        Physical::Float32 | Physical::Float64 | Physical::Interval | Physical::Jsonb => false,
     }
 }
 

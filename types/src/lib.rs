@@ -9,6 +9,8 @@ pub mod sqlstate;
 
 pub mod datatype;
 pub mod datetime;
+pub mod json;
+pub mod jsonpath;
 pub mod numeric;
 pub mod value;
 
@@ -24,6 +26,7 @@ pub use batch::{BATCH_SIZE, Batch, Field, Schema};
 pub use datatype::{DataType, Physical, TypeCategory};
 pub use datetime::{Interval, TimeZone};
 pub use error::{Error, Result};
+pub use json::{Json, Jsonb};
 pub use numeric::Numeric;
 pub use span::Span;
 pub use sqlstate::SqlState;

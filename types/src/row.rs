@@ -15,7 +15,7 @@
 //! ```
 //!
 //! numeric(p ≤ 18, 0 ≤ s ≤ p) is fixed: an i64 scaled by 10^s, `i64::MAX` is NaN. Other numerics, text,
-//! bytea and composed values are variable ([`codec`]).
+//! bytea, jsonb and composed values are variable ([`codec`]).
 
 pub(crate) mod codec;
 mod decoder;
@@ -83,6 +83,7 @@ pub(crate) enum Variable {
     Numeric,
     Text,
     Bytea,
+    Jsonb,
     Composed,
 }
 
@@ -116,6 +117,7 @@ fn form_of(data_type: DataType) -> Result<Fixed, Variable> {
         },
         Physical::Text => return Err(Variable::Text),
         Physical::Bytea => return Err(Variable::Bytea),
+        Physical::Jsonb => return Err(Variable::Jsonb),
         Physical::Composed => return Err(Variable::Composed),
     })
 }
@@ -213,7 +215,9 @@ impl RowLayout {
                 match (form, value) {
                     (_, Value::Null) => {}
                     (Variable::Text, Value::Text(text)) => out.extend_from_slice(text.as_bytes()),
-                    (Variable::Bytea, Value::Bytea(bytes)) => out.extend_from_slice(bytes),
+                    (Variable::Bytea, Value::Bytea(bytes)) | (Variable::Jsonb, Value::Jsonb(bytes)) => {
+                        out.extend_from_slice(bytes);
+                    }
                     (Variable::Numeric, Value::Numeric(numeric)) => codec::write_numeric(numeric, out),
                     (Variable::Composed, Value::Array(_) | Value::Record(_)) => {
                         codec::write_value(value, out)?
@@ -267,7 +271,9 @@ impl RowLayout {
             if !(any_null && vector.is_null(row)) {
                 let at = vector.index(row);
                 match (form, vector.data()) {
-                    (Variable::Text, Data::Text(v)) | (Variable::Bytea, Data::Bytea(v)) => {
+                    (Variable::Text, Data::Text(v))
+                    | (Variable::Bytea, Data::Bytea(v))
+                    | (Variable::Jsonb, Data::Jsonb(v)) => {
                         out.extend_from_slice(v.get(at));
                     }
                     (Variable::Numeric, Data::Numeric(v)) => codec::write_numeric(&v[at], out),
@@ -320,6 +326,10 @@ impl RowLayout {
                 Ok(match form {
                     Variable::Text => Value::text(checked_str(bytes)?),
                     Variable::Bytea => Value::Bytea(bytes.into()),
+                    Variable::Jsonb => {
+                        crate::json::binary::check(bytes)?;
+                        Value::Jsonb(bytes.into())
+                    }
                     Variable::Numeric => Value::Numeric(codec::read_numeric(bytes)?),
                     Variable::Composed => codec::read_whole_value(bytes)?,
                 })

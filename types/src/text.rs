@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 use crate::datatype::{DataType, Physical};
 use crate::datetime::{self, TimeZone};
+use crate::json::{self, Json, Jsonb};
+use crate::jsonpath::JsonPath;
 use crate::numeric::{Numeric, write_decimal};
 use crate::row::decimal_scale;
 use crate::sqlstate::SqlState;
@@ -151,6 +153,12 @@ pub fn parse_text(data_type: DataType, text: &str, cx: &TextContext) -> Result<V
             return apply_modifier(Value::Int64(timestamp), data_type, false);
         }
         1186 => Value::Interval(datetime::parse_interval_with(text, data_type.modifier, cx)?),
+        114 => {
+            json::validate(text)?;
+            Value::text(text)
+        }
+        3802 => Value::jsonb(&Json::parse(text)?)?,
+        4072 => Value::text(JsonPath::parse(text)?.to_string()),
         2249 => return Err(Error::not_supported("input of anonymous composite types")),
         2950 => Value::Uuid(string::parse_uuid(text)?),
         22 | 30 => array::parse_plain_vector(data_type, text)?,
@@ -223,6 +231,7 @@ pub fn write_text(value: &Value, data_type: DataType, cx: &TextContext, out: &mu
         Value::Text(v) => string::write_text(v.as_bytes(), data_type, out),
         Value::Bytea(v) => string::write_bytea(v, cx.bytea_output, out),
         Value::Uuid(v) => string::write_uuid(*v, out),
+        Value::Jsonb(v) => json::write_text(Jsonb(v), out),
         Value::Array(array) => array::write(array, data_type, cx, out),
         Value::Record(fields) => array::write_record(fields, cx, out),
     }
@@ -284,6 +293,7 @@ pub fn write_vector_text(
         Data::Text(v) => string::write_text(v.get(at), data_type, out),
         Data::Bytea(v) => string::write_bytea(v.get(at), cx.bytea_output, out),
         Data::Uuid(v) => string::write_uuid(v[at], out),
+        Data::Jsonb(v) => json::write_text(Jsonb(v.get(at)), out),
         Data::Composed(v) => write_text(&v[at], data_type, cx, out),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::datatype::DataType;
 use crate::datetime::Interval;
+use crate::json::{self, Json, Jsonb};
 use crate::numeric::Numeric;
 
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub enum Value {
     Text(Arc<str>),
     Bytea(Arc<[u8]>),
     Uuid(u128),
+    /// The bytes of [`crate::json::binary`].
+    Jsonb(Arc<[u8]>),
     Array(Arc<ArrayValue>),
     /// A composite value or ROW(…): the fields in order.
     Record(Arc<[Value]>),
@@ -65,6 +68,11 @@ impl ArrayValue {
 impl Value {
     pub fn text(text: impl Into<Arc<str>>) -> Value {
         Value::Text(text.into())
+    }
+
+    /// A jsonb value. 54000, 54001.
+    pub fn jsonb(json: &Json) -> crate::Result<Value> {
+        Ok(Value::Jsonb(json.encode()?.into()))
     }
 
     pub fn is_null(&self) -> bool {
@@ -110,9 +118,10 @@ impl Value {
             Value::Text(_) => 9,
             Value::Bytea(_) => 10,
             Value::Uuid(_) => 11,
-            Value::Array(_) => 12,
-            Value::Record(_) => 13,
-            Value::Null => 14,
+            Value::Jsonb(_) => 12,
+            Value::Array(_) => 13,
+            Value::Record(_) => 14,
+            Value::Null => 15,
         }
     }
 }
@@ -152,6 +161,7 @@ impl Ord for Value {
             (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
             (Value::Bytea(a), Value::Bytea(b)) => a.cmp(b),
             (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
+            (Value::Jsonb(a), Value::Jsonb(b)) => json::order::compare(Jsonb(a), Jsonb(b)),
             (Value::Array(a), Value::Array(b)) => {
                 let shape = |array: &ArrayValue| -> Vec<i32> {
                     array.dimensions.iter().flat_map(|d| [d.length, d.lower_bound]).collect()
@@ -184,6 +194,11 @@ impl Hash for Value {
             Value::Text(value) => value.hash(state),
             Value::Bytea(value) => value.hash(state),
             Value::Uuid(value) => value.hash(state),
+            Value::Jsonb(value) => {
+                let mut key = Vec::new();
+                crate::key::write_jsonb(Jsonb(value), &mut key);
+                key.hash(state);
+            }
             Value::Array(value) => value.elements.hash(state),
             Value::Record(value) => value.hash(state),
         }

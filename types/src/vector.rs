@@ -40,6 +40,8 @@ pub enum Data {
     Text(Strings),
     Bytea(Strings),
     Uuid(Vec<u128>),
+    /// The bytes of [`crate::json::binary`]; where NULL stands, none.
+    Jsonb(Strings),
     Composed(Vec<Value>),
 }
 
@@ -204,7 +206,7 @@ impl Data {
             Data::Decimal { values, .. } => values.len(),
             Data::Numeric(v) => v.len(),
             Data::Interval(v) => v.len(),
-            Data::Text(v) | Data::Bytea(v) => v.len(),
+            Data::Text(v) | Data::Bytea(v) | Data::Jsonb(v) => v.len(),
             Data::Uuid(v) => v.len(),
             Data::Composed(v) => v.len(),
         }
@@ -228,6 +230,7 @@ impl Data {
             Data::Text(_) => Physical::Text,
             Data::Bytea(_) => Physical::Bytea,
             Data::Uuid(_) => Physical::Uuid,
+            Data::Jsonb(_) => Physical::Jsonb,
             Data::Composed(_) => Physical::Composed,
         }
     }
@@ -249,6 +252,7 @@ impl Data {
             Data::Text(v) => Value::Text(Arc::from(v.str(index))),
             Data::Bytea(v) => Value::Bytea(Arc::from(v.get(index))),
             Data::Uuid(v) => Value::Uuid(v[index]),
+            Data::Jsonb(v) => Value::Jsonb(Arc::from(v.get(index))),
             Data::Composed(v) => v[index].clone(),
         }
     }
@@ -278,6 +282,7 @@ impl Data {
             Data::Text(v) => Data::Text(pick_strings(v, indices)),
             Data::Bytea(v) => Data::Bytea(pick_strings(v, indices)),
             Data::Uuid(v) => Data::Uuid(pick(v, indices)),
+            Data::Jsonb(v) => Data::Jsonb(pick_strings(v, indices)),
             Data::Composed(v) => Data::Composed(pick(v, indices)),
         }
     }
@@ -433,7 +438,7 @@ impl Vector {
             Data::Int64(_) | Data::Float64(_) | Data::Decimal { .. } => values * 8,
             Data::Interval(_) | Data::Uuid(_) => values * 16,
             Data::Numeric(_) => values * size_of::<Numeric>(),
-            Data::Text(v) | Data::Bytea(v) => values * 8 + v.bytes().len(),
+            Data::Text(v) | Data::Bytea(v) | Data::Jsonb(v) => values * 8 + v.bytes().len(),
             Data::Composed(_) => values * 64,
         }
     }
@@ -463,6 +468,7 @@ impl VectorBuilder {
             Physical::Text => Data::Text(Strings::with_capacity(capacity, 0)),
             Physical::Bytea => Data::Bytea(Strings::with_capacity(capacity, 0)),
             Physical::Uuid => Data::Uuid(Vec::with_capacity(capacity)),
+            Physical::Jsonb => Data::Jsonb(Strings::with_capacity(capacity, 0)),
             Physical::Composed => Data::Composed(Vec::with_capacity(capacity)),
         };
         VectorBuilder { data, nulls: Validity::all(), len: 0 }
@@ -522,7 +528,7 @@ impl VectorBuilder {
             Data::Decimal { values, .. } => values.push(0),
             Data::Numeric(v) => v.push(Numeric::ZERO),
             Data::Interval(v) => v.push(Interval::default()),
-            Data::Text(v) | Data::Bytea(v) => v.push(b""),
+            Data::Text(v) | Data::Bytea(v) | Data::Jsonb(v) => v.push(b""),
             Data::Uuid(v) => v.push(0),
             Data::Composed(v) => v.push(Value::Null),
         }
@@ -552,6 +558,7 @@ impl VectorBuilder {
                 | (Data::Text(_), Value::Text(_))
                 | (Data::Bytea(_), Value::Bytea(_))
                 | (Data::Uuid(_), Value::Uuid(_))
+                | (Data::Jsonb(_), Value::Jsonb(_))
                 | (Data::Composed(_), Value::Array(_) | Value::Record(_))
         )
     }
@@ -584,6 +591,7 @@ impl VectorBuilder {
             (Data::Text(v), Value::Text(x)) => v.push(x.as_bytes()),
             (Data::Bytea(v), Value::Bytea(x)) => v.push(x),
             (Data::Uuid(v), Value::Uuid(x)) => v.push(*x),
+            (Data::Jsonb(v), Value::Jsonb(x)) => v.push(x),
             (Data::Composed(v), Value::Array(_) | Value::Record(_)) => v.push(value.clone()),
             (data, value) => panic!("a {:?} vector takes no {value:?}", data.physical()),
         }
@@ -676,7 +684,9 @@ impl VectorBuilder {
                 self.widen().extend(numbers);
             }
             (Data::Interval(out), Data::Interval(v)) => add(out, v, rows),
-            (Data::Text(out), Data::Text(v)) | (Data::Bytea(out), Data::Bytea(v)) => match rows {
+            (Data::Text(out), Data::Text(v))
+            | (Data::Bytea(out), Data::Bytea(v))
+            | (Data::Jsonb(out), Data::Jsonb(v)) => match rows {
                 None => out.append(v),
                 Some(rows) => rows.iter().for_each(|&row| out.push(v.get(row as usize))),
             },

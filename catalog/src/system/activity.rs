@@ -4,10 +4,12 @@ use types::{DataType, Result, Value};
 
 use super::row::{NULL, array, row};
 use super::{RowsFn, SystemContext};
-use crate::runtime::SessionRow;
+use crate::object::RelationId;
+use crate::runtime::{LockRow, LockSubject, SessionRow};
 
 pub(super) const VIEWS: &[(&str, RowsFn)] = &[
     ("pg_stat_activity", activity),
+    ("pg_locks", locks),
     ("pg_stat_database", database),
     ("pg_settings", settings),
     ("pg_prepared_statements", prepared_statements),
@@ -50,6 +52,47 @@ fn activity(cx: &SystemContext<'_>) -> Rows {
         ]
     };
     Ok(cx.runtime.sessions().into_iter().map(row).collect())
+}
+
+fn locks(cx: &SystemContext<'_>) -> Rows {
+    let here = cx.catalog.database().0;
+    let row = |lock: LockRow| {
+        let (kind, database, relation) = match lock.subject {
+            LockSubject::Relation(oid) => {
+                let is_here = cx.catalog.relation(RelationId(oid)).is_some();
+                ("relation", is_here.then_some(here), Some(oid))
+            }
+            LockSubject::Transaction(_) => ("transactionid", None, None),
+            LockSubject::Advisory { database, .. } => ("advisory", Some(database), None),
+        };
+        let transaction = match lock.subject {
+            LockSubject::Transaction(id) => Some(id),
+            _ => None,
+        };
+        let (class, object, part) = match lock.subject {
+            LockSubject::Advisory { class, object, kind, .. } => (Some(class), Some(object), Some(kind)),
+            _ => (None, None, None),
+        };
+        row![
+            kind,
+            database,
+            relation,
+            NULL,
+            NULL,
+            NULL,
+            transaction,
+            class,
+            object,
+            part,
+            format!("{}/{}", lock.pid, lock.transaction),
+            lock.pid,
+            lock.mode,
+            lock.granted,
+            false,
+            NULL,
+        ]
+    };
+    Ok(cx.runtime.locks().into_iter().map(row).collect())
 }
 
 /// Only who is connected is counted; what is not counted is NULL.

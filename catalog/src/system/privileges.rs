@@ -157,20 +157,5 @@ fn has_column(cx: &SystemContext<'_>, object: &Value, column: Option<&Value>) ->
 
 /// True when `role` is `group` or in it, directly or through others; a superuser is in every one.
 pub(super) fn is_member(cx: &SystemContext<'_>, role: &RoleDef, group: RoleId) -> bool {
-    let mut seen = vec![role.id];
-    let mut position = 0;
-    while let Some(id) = seen.get(position).copied() {
-        if id == group {
-            return true;
-        }
-        position += 1;
-        if let Some(role) = cx.catalog.role(id) {
-            for next in &role.member_of {
-                if !seen.contains(next) {
-                    seen.push(*next);
-                }
-            }
-        }
-    }
-    role.superuser
+    role.superuser || cx.catalog.is_member(role.id, group)
 }

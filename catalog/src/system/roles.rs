@@ -103,7 +103,7 @@ fn members(cx: &SystemContext<'_>) -> Rows {
     let mut rows = Vec::new();
     for role in cx.catalog.roles() {
         for group in &role.member_of {
-            rows.push(row![group.0, role.id.0, BOOTSTRAP_ROLE.0, false]);
+            rows.push(row![group.0, role.id.0, BOOTSTRAP_ROLE.0, role.admin_of.contains(group)]);
         }
     }
     Ok(rows)

@@ -123,7 +123,7 @@ fn width(value: &Value) -> usize {
         // PostgreSQL's numerics: a header and two bytes for four digits.
         Value::Numeric(number) => 5 + number.to_string().len() / 2,
         Value::Text(text) => text.len() + 1,
-        Value::Bytea(bytes) => bytes.len() + 1,
+        Value::Bytea(bytes) | Value::Jsonb(bytes) => bytes.len() + 1,
         Value::Array(array) => 20 + array.elements.iter().map(width).sum::<usize>(),
         Value::Record(fields) => 24 + fields.iter().map(width).sum::<usize>(),
     }

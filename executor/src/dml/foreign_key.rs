@@ -315,7 +315,7 @@ impl ReferencedKeys {
 fn object(work: &Referenced, unless_back: bool, cx: &ExecContext) -> Result<()> {
     let layout = cx.tables().layout(&work.check.referencing);
     for (key, _) in &work.gone {
-        let (rows, _) = children(&work.check, std::slice::from_ref(key), &layout, cx)?;
+        let (rows, _) = newest_children(&work.check, std::slice::from_ref(key), &layout, cx)?;
         if rows.is_empty() || (unless_back && lock_referenced_key(&work.check, key, cx)?) {
             continue;
         }
@@ -350,7 +350,7 @@ fn follow(work: &Referenced, action: ForeignKeyAction, cx: &ExecContext) -> Resu
     };
     for part in parts {
         let keys: Vec<Vec<Value>> = part.iter().map(|(key, _)| key.clone()).collect();
-        let (rows, row_keys) = children(check, &keys, &writer.layout, cx)?;
+        let (rows, row_keys) = newest_children(check, &keys, &writer.layout, cx)?;
         if rows.is_empty() {
             continue;
         }
@@ -424,6 +424,17 @@ fn pick(rows: &Batch, keys: &EncodedKeys, picked: &[u32]) -> (Batch, EncodedKeys
     let mut out = EncodedKeys::default();
     picked.iter().for_each(|&row| out.push(keys.get(row as usize)));
     (rows.gather(picked), out)
+}
+
+/// What [`children`] finds now, though the transaction's snapshot may be older: who referred to a key since then
+/// has let its lock go. To change such a row is 40001 there (the write keeps the transaction's snapshot).
+fn newest_children(
+    check: &ForeignKeyCheck,
+    keys: &[Vec<Value>],
+    layout: &TableLayout,
+    cx: &ExecContext,
+) -> Result<(Batch, EncodedKeys)> {
+    cx.transaction().with_newest(|| children(check, keys, layout, cx))
 }
 
 /// The rows (in table order) that refer to one of `keys`, with their row keys. Through an index on the

@@ -122,9 +122,11 @@ impl Insert {
         met: &ConflictOf,
         cx: &ExecContext,
     ) -> Result<Resolved> {
-        let Some(update) = &conflict.update else { return Ok(Resolved::Skipped) };
         let transaction = cx.transaction();
         let layout = self.target.writer.layout.clone();
+        // What a fixed snapshot does not show must not decide what happens.
+        transaction.check_not_newer(met.index.as_ref().map_or(layout.tree, |index| index.tree), &met.key)?;
+        let Some(update) = &conflict.update else { return Ok(Resolved::Skipped) };
         let mut row_key = None;
         match &met.index {
             None => row_key = Some(Ok(met.key.clone())),

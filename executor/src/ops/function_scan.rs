@@ -1,64 +1,27 @@
-//! FunctionScan: the rows of a set-returning function in FROM.
+//! FunctionScan: the rows of a set-returning function in FROM, made as they are asked for.
 
 use std::sync::Arc;
 
-use expr::EvalContext;
-use expr::function::{Args, Implementation};
-use expr::table::TableFunctionCall;
+use expr::table::TableRows;
 use planner::physical::plan::{Node, Op};
-use types::{BATCH_SIZE, Batch, Data, DataType, Error, Result, Validity, Vector};
+use types::{BATCH_SIZE, Batch, Data, Error, Result, Validity, Vector};
 
 use crate::context::ExecContext;
 use crate::operator::Operator;
 
 pub struct FunctionScan {
     node: Arc<Node>,
-    rows: Option<(Batch, usize)>,
+    /// None before the first batch.
+    rows: Option<TableRows>,
+    /// Rows made so far, for WITH ORDINALITY.
+    made: usize,
+    done: bool,
 }
 
 impl FunctionScan {
     pub fn new(node: &Arc<Node>) -> FunctionScan {
-        FunctionScan { node: node.clone(), rows: None }
+        FunctionScan { node: node.clone(), rows: None, made: 0, done: false }
     }
-}
-
-/// The rows that `call` returns for one row of arguments, as columns of equal length.
-/// 0A000 for a function we do not have. A function that returns no set returns one row.
-pub(crate) fn call_rows(
-    call: &TableFunctionCall,
-    args: &[Arc<Vector>],
-    cx: &EvalContext<'_>,
-) -> Result<Vec<Arc<Vector>>> {
-    let function = call.function;
-    let types: Vec<DataType> = call.args.iter().map(|arg| arg.data_type()).collect();
-    let result = match call.columns.as_slice() {
-        [(_, data_type)] => *data_type,
-        _ => DataType::RECORD,
-    };
-    let call_args = Args { vectors: args, types: &types, result, len: 1, cx, function };
-    let null_argument = args.iter().any(|arg| arg.is_null(0));
-    match &function.implementation {
-        Implementation::Table(kernel) => {
-            if function.strict && null_argument {
-                return Ok(empty(call));
-            }
-            kernel(&call_args)
-        }
-        Implementation::Scalar(kernel) => {
-            if function.strict && null_argument {
-                return Ok(vec![Arc::new(Vector::nulls(result.physical, 1))]);
-            }
-            Ok(vec![Arc::new(kernel(&call_args)?)])
-        }
-        _ => {
-            function.check_implemented()?;
-            Err(Error::not_supported(format!("function {} in FROM", function.signature())))
-        }
-    }
-}
-
-fn empty(call: &TableFunctionCall) -> Vec<Arc<Vector>> {
-    call.columns.iter().map(|(_, t)| Arc::new(Vector::nulls(t.physical, 0).flatten())).collect()
 }
 
 impl Operator for FunctionScan {
@@ -66,24 +29,27 @@ impl Operator for FunctionScan {
         let Op::FunctionScan { call, ordinality, filter, .. } = &self.node.op else {
             return Err(Error::internal("not a function scan"));
         };
-        if self.rows.is_none() {
-            let one = Batch::new(Vec::new(), 1);
-            let args = cx.eval_all(&call.args, &one)?;
-            let mut columns = cx.with_eval(|eval| call_rows(call, &args, eval))?;
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            none => {
+                let args = cx.eval_all(&call.args, &Batch::new(Vec::new(), 1))?;
+                none.insert(cx.with_eval(|eval| call.start(&args, eval))?)
+            }
+        };
+        while !self.done {
+            cx.check_interrupt()?;
+            let mut columns = cx.with_eval(|eval| rows.next(BATCH_SIZE, eval))?;
             let len = columns.first().map_or(0, |column| column.len());
+            self.done = len < BATCH_SIZE;
+            if len == 0 {
+                break;
+            }
             if *ordinality {
-                let numbers: Vec<i64> = (1..=len as i64).collect();
+                let numbers = (self.made + 1..=self.made + len).map(|number| number as i64).collect();
                 columns.push(Arc::new(Vector::flat(Data::Int64(numbers), Validity::all())));
             }
-            self.rows = Some((Batch::new(columns, len), 0));
-        }
-        let Some((rows, position)) = &mut self.rows else { return Ok(None) };
-        while *position < rows.len() {
-            cx.check_interrupt()?;
-            let end = rows.len().min(*position + BATCH_SIZE);
-            let batch = rows.slice(*position, end);
-            *position = end;
-            if let Some(batch) = cx.filter_batch(filter, batch)? {
+            self.made += len;
+            if let Some(batch) = cx.filter_batch(filter, Batch::new(columns, len))? {
                 return Ok(Some(batch));
             }
         }

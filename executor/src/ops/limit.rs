@@ -40,18 +40,22 @@ pub(crate) fn row_count(expr: &Expr, clause: &str, cx: &ExecContext) -> Result<O
     }
 }
 
+/// Rows to skip, and to take (`None`: all), of a Limit node.
+pub(crate) fn counts(node: &Node, cx: &ExecContext) -> Result<(u64, Option<u64>)> {
+    let Op::Limit { limit, offset, .. } = &node.op else { return Err(Error::internal("not a limit")) };
+    let skip = offset.as_ref().map(|expr| row_count(expr, "OFFSET", cx)).transpose()?.flatten();
+    let take = limit.as_ref().map(|expr| row_count(expr, "LIMIT", cx)).transpose()?.flatten();
+    Ok((skip.unwrap_or(0), take))
+}
+
 impl Operator for Limit {
     fn next(&mut self, cx: &ExecContext) -> Result<Option<Batch>> {
-        let Op::Limit { limit, offset, with_ties, .. } = &self.node.op else {
+        let Op::Limit { with_ties, .. } = &self.node.op else {
             return Err(Error::internal("not a limit"));
         };
         let (mut skip, mut take) = match self.counts {
             Some(counts) => counts,
-            None => {
-                let skip = offset.as_ref().map(|expr| row_count(expr, "OFFSET", cx)).transpose()?.flatten();
-                let take = limit.as_ref().map(|expr| row_count(expr, "LIMIT", cx)).transpose()?.flatten();
-                (skip.unwrap_or(0), take)
-            }
+            None => counts(&self.node, cx)?,
         };
         loop {
             if take == Some(0) && (with_ties.is_none() || self.last.is_none()) {

@@ -2,6 +2,9 @@
 //!
 //! A row that another transaction has changed since the snapshot (READ COMMITTED) asks for the statement
 //! to be run again: its locks stay, and the next run sees the new version.
+//!
+//! Below a Limit no more rows are locked than it takes: of two workers that each take the first unlocked row
+//! of a queue, the second must find one.
 
 use std::sync::Arc;
 
@@ -13,15 +16,20 @@ use crate::context::ExecContext;
 use crate::dml::restart;
 use crate::dml::update::key_at;
 use crate::operator::{BoxOperator, Operator};
+use crate::ops::limit::counts;
 
 pub struct LockRows {
     node: Arc<Node>,
     input: BoxOperator,
+    /// The Limit above, until it has said how many rows it takes.
+    limit: Option<Arc<Node>>,
+    /// Rows still to be locked; `None`: all.
+    left: Option<u64>,
 }
 
 impl LockRows {
-    pub fn new(node: &Arc<Node>, input: BoxOperator) -> LockRows {
-        LockRows { node: node.clone(), input }
+    pub fn new(node: &Arc<Node>, input: BoxOperator, limit: Option<Arc<Node>>) -> LockRows {
+        LockRows { node: node.clone(), input, limit, left: None }
     }
 }
 
@@ -30,10 +38,19 @@ impl Operator for LockRows {
         let Op::LockRows { targets, .. } = &self.node.op else {
             return Err(Error::internal("locks no rows"));
         };
-        while let Some(batch) = self.input.next(cx)? {
+        if let Some(limit) = self.limit.take() {
+            let (skip, take) = counts(&limit, cx)?;
+            self.left = take.map(|take| take.saturating_add(skip));
+        }
+        while self.left != Some(0)
+            && let Some(batch) = self.input.next(cx)?
+        {
             cx.check_interrupt()?;
             let mut kept = Vec::with_capacity(batch.len());
             'rows: for row in 0..batch.len() {
+                if self.left == Some(0) {
+                    break;
+                }
                 for target in targets {
                     let keys = batch.column(target.row_key);
                     if keys.is_null(row) {
@@ -60,6 +77,7 @@ impl Operator for LockRows {
                     }
                 }
                 kept.push(row as u32);
+                self.left = self.left.map(|left| left - 1);
             }
             if kept.len() == batch.len() {
                 return Ok(Some(batch));

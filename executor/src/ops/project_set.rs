@@ -1,27 +1,37 @@
 //! ProjectSet: set-returning functions of a select list, in lockstep; the shorter ones end in NULLs.
 //!
 //! Output: the input's columns, then each call's. An input row for which no call returns a row is gone.
+//! Rows are made as they are asked for: neither a long series nor many rows of input are held.
 
 use std::sync::Arc;
 
+use expr::table::TableRows;
 use planner::physical::plan::{Node, Op};
 use types::row::builder_for;
-use types::{BATCH_SIZE, Batch, Error, Result, VectorBuilder};
+use types::{BATCH_SIZE, Batch, Error, Result, Vector, VectorBuilder};
 
 use crate::context::ExecContext;
 use crate::operator::{BoxOperator, Operator};
-use crate::ops::function_scan::call_rows;
 
 pub struct ProjectSet {
     node: Arc<Node>,
     input: BoxOperator,
-    /// Output waiting, next last.
-    output: Vec<Batch>,
+    current: Option<Current>,
+}
+
+/// A batch of input being expanded.
+struct Current {
+    batch: Batch,
+    /// Of each call, each argument.
+    args: Vec<Vec<Arc<Vector>>>,
+    row: usize,
+    /// The calls' rows for `row`; empty before they begin.
+    sets: Vec<TableRows>,
 }
 
 impl ProjectSet {
     pub fn new(node: &Arc<Node>, input: BoxOperator) -> ProjectSet {
-        ProjectSet { node: node.clone(), input, output: Vec::new() }
+        ProjectSet { node: node.clone(), input, current: None }
     }
 }
 
@@ -31,43 +41,57 @@ impl Operator for ProjectSet {
             return Err(Error::internal("not a set projection"));
         };
         loop {
-            if let Some(batch) = self.output.pop() {
-                return Ok(Some(batch));
-            }
             cx.check_interrupt()?;
-            let Some(batch) = self.input.next(cx)? else { return Ok(None) };
-            let args =
-                calls.iter().map(|call| cx.eval_all(&call.args, &batch)).collect::<Result<Vec<_>>>()?;
+            let current = match &mut self.current {
+                Some(current) => current,
+                none => {
+                    let Some(batch) = self.input.next(cx)? else { return Ok(None) };
+                    let args = calls.iter().map(|call| cx.eval_all(&call.args, &batch));
+                    let args = args.collect::<Result<_>>()?;
+                    none.insert(Current { batch, args, row: 0, sets: Vec::new() })
+                }
+            };
             let mut builders: Vec<Vec<VectorBuilder>> = calls
                 .iter()
-                .map(|call| call.columns.iter().map(|(_, t)| builder_for(*t, batch.len())).collect())
+                .map(|call| call.columns.iter().map(|(_, t)| builder_for(*t, current.batch.len())).collect())
                 .collect();
             let mut sources: Vec<u32> = Vec::new();
-            for row in 0..batch.len() {
-                let mut results = Vec::with_capacity(calls.len());
-                for (call, args) in calls.iter().zip(&args) {
-                    let args: Vec<_> = args.iter().map(|arg| Arc::new(arg.gather(&[row as u32]))).collect();
-                    results.push(cx.with_eval(|eval| call_rows(call, &args, eval))?);
+            while current.row < current.batch.len() && sources.len() < BATCH_SIZE {
+                let row = current.row as u32;
+                if current.sets.is_empty() {
+                    for (call, args) in calls.iter().zip(&current.args) {
+                        let args: Vec<_> = args.iter().map(|arg| Arc::new(arg.gather(&[row]))).collect();
+                        current.sets.push(cx.with_eval(|eval| call.start(&args, eval))?);
+                    }
                 }
-                let length = |columns: &Vec<Arc<types::Vector>>| columns.first().map_or(0, |c| c.len());
-                let longest = results.iter().map(length).max().unwrap_or(0);
-                for (columns, builders) in results.iter().zip(&mut builders) {
+                let most = BATCH_SIZE - sources.len();
+                let mut pieces = Vec::with_capacity(calls.len());
+                for set in &mut current.sets {
+                    pieces.push(cx.with_eval(|eval| set.next(most, eval))?);
+                }
+                let length = |columns: &Vec<Arc<Vector>>| columns.first().map_or(0, |column| column.len());
+                let longest = pieces.iter().map(length).max().unwrap_or(0);
+                for (columns, builders) in pieces.iter().zip(&mut builders) {
                     for (column, builder) in columns.iter().zip(builders) {
                         builder.extend(column);
                         (column.len()..longest).for_each(|_| builder.push_null());
                     }
                 }
-                sources.extend(std::iter::repeat_n(row as u32, longest));
+                sources.extend(std::iter::repeat_n(row, longest));
+                if longest < most {
+                    current.row += 1;
+                    current.sets.clear();
+                }
             }
-            if sources.is_empty() {
-                continue;
+            let columns = current.batch.gather(&sources).into_columns();
+            let made = builders.into_iter().flatten().map(|builder| Arc::new(builder.finish()));
+            let output = Batch::new(columns.into_iter().chain(made).collect(), sources.len());
+            if current.row >= current.batch.len() {
+                self.current = None;
             }
-            let mut columns = batch.gather(&sources).into_columns();
-            columns.extend(builders.into_iter().flatten().map(|builder| Arc::new(builder.finish())));
-            let whole = Batch::new(columns, sources.len());
-            let starts = (0..whole.len()).step_by(BATCH_SIZE);
-            self.output = starts.map(|s| whole.slice(s, whole.len().min(s + BATCH_SIZE))).collect();
-            self.output.reverse();
+            if output.len() > 0 {
+                return Ok(Some(output));
+            }
         }
     }
 }

@@ -138,7 +138,7 @@ impl RowWriter {
             }
             let (key, record) = (entries.keys.get(0), entries.records.get(0));
             if transaction.insert(index.layout.tree, key, record)? == InsertOutcome::Duplicate {
-                transaction.rollback_to(savepoint)?;
+                transaction.undo_to(savepoint)?;
                 return Ok(Err(ConflictOf { index: Some(index.layout.clone()), key: key.to_vec() }));
             }
         }

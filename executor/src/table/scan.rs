@@ -67,12 +67,16 @@ impl RowReader {
             keys: Strings::default(),
             limit,
             len: 0,
+            bytes: 0,
             seen: 0,
             removed: 0,
             cancel,
         }
     }
 }
+
+/// A batch of rows ends once their records have this many bytes.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Collects a batch. A row it fails to decode ends the statement (XX001).
 pub struct BatchSink<'r> {
@@ -81,6 +85,7 @@ pub struct BatchSink<'r> {
     keys: Strings,
     limit: usize,
     len: usize,
+    bytes: usize,
     seen: u32,
     /// Rows that failed a pushed predicate.
     pub removed: u64,
@@ -124,7 +129,8 @@ impl RecordSink for BatchSink<'_> {
             self.keys.push(key);
         }
         self.len += 1;
-        Ok(self.len < self.limit)
+        self.bytes += record.len();
+        Ok(self.len < self.limit && self.bytes < BATCH_BYTES)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod collect;
 mod count;
+mod json;
 mod logic;
 mod minmax;
 mod ordered;
@@ -161,6 +162,9 @@ pub(crate) fn maker(name: &str, args: &[DataType]) -> Option<Maker> {
         "bool_or" => |_| Ok(Box::new(logic::Bools::new(false))),
         "bit_and" | "bit_or" | "bit_xor" => return logic::bits(name, first?),
         "string_agg" => |types| Ok(Box::new(collect::Strings::new(types.result))),
+        "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg" => {
+            |types| Ok(Box::new(json::JsonText::new(types)))
+        }
         "array_agg" => |types| Ok(Box::new(collect::Arrays::new(types))),
         "variance" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
             return statistics::variance(name, first?);

@@ -240,8 +240,12 @@ impl Coercer<'_> {
         }
     }
 
-    /// `array[i][j]`. 42804 when it is no array.
+    /// `array[i][j]`, or `jsonb['key'][0]`. 42804 when it is neither.
     pub fn subscript(&self, array: Expr, indexes: Vec<Expr>, span: Span) -> Result<Expr> {
+        if array.data_type().oid == DataType::JSONB.oid {
+            let path = self.jsonb_path(indexes, span)?;
+            return self.call("jsonb_extract_path", vec![array, path], span);
+        }
         let data_type = subscripted(&array, span)?;
         let indexes =
             indexes.into_iter().map(|index| self.index(index, span)).collect::<Result<Vec<Expr>>>()?;
@@ -250,6 +254,9 @@ impl Coercer<'_> {
 
     /// `array[a:b]`.
     pub fn slice(&self, array: Expr, bounds: Vec<(Option<Expr>, Option<Expr>)>, span: Span) -> Result<Expr> {
+        if array.data_type().oid == DataType::JSONB.oid {
+            return Err(Error::new(SqlState::DATATYPE_MISMATCH, "jsonb subscript does not support slices").at(span));
+        }
         subscripted(&array, span)?;
         let data_type = array.data_type();
         let bound = |bound: Option<Expr>| bound.map(|bound| self.index(bound, span)).transpose();
@@ -258,6 +265,43 @@ impl Coercer<'_> {
             .map(|(lower, upper)| Ok((bound(lower)?, bound(upper)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Expr::Slice { array: Box::new(array), bounds, data_type })
+    }
+
+    /// The subscripts of a jsonb as a path: integers or text. 42804 for others.
+    fn jsonb_path(&self, indexes: Vec<Expr>, span: Span) -> Result<Expr> {
+        let mut elements = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            let from = index.data_type();
+            let number = super::can_coerce(from, DataType::INT4, CastContext::Implicit)
+                && from.oid != DataType::UNKNOWN.oid;
+            let step = if number {
+                let number = self.cast(index, DataType::INT4, span)?;
+                Some(self.cast(number, DataType::TEXT, span)?)
+            } else {
+                self.coerce(index, DataType::TEXT, CastContext::Implicit, span)?
+            };
+            elements.push(step.ok_or_else(|| {
+                Error::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("subscript type {} is not supported", from.without_modifier()),
+                )
+                .with_hint("jsonb subscript must be coercible to either integer or text.")
+                .at(span)
+            })?);
+        }
+        Ok(Expr::Array { elements, nested: false, data_type: DataType::TEXT_ARRAY })
+    }
+
+    /// `target[…] = value`: what the jsonb column becomes.
+    pub fn assign_jsonb(&self, target: Expr, indexes: Vec<Expr>, value: Expr, span: Span) -> Result<Expr> {
+        let path = self.jsonb_path(indexes, span)?;
+        Ok(Expr::Call {
+            function: crate::scalar::json::assign_function(),
+            args: vec![target, path, value],
+            data_type: DataType::JSONB,
+            form: crate::expr::CallForm::Function,
+            location: span.into(),
+        })
     }
 
     fn index(&self, index: Expr, span: Span) -> Result<Expr> {

@@ -16,6 +16,7 @@ use crate::context::EvalContext;
 use crate::expr::{CallForm, Expr, Location};
 use crate::function::{Function, FunctionKind, Operator};
 use crate::registry::{CastContext, registry};
+use crate::scalar::json_build;
 use overload::{Candidate, fits, resolve, select};
 pub use pathway::can_coerce;
 use pathway::{Pathway, is_polymorphic, pathway};
@@ -203,6 +204,11 @@ impl<'a> Coercer<'a> {
         variadic: bool,
         span: Span,
     ) -> Result<Resolution> {
+        if variadic && name.contains("_build_") {
+            return Err(Error::not_supported(format!("{name} with VARIADIC"))
+                .with_hint("Use json_object or jsonb_object with arrays.")
+                .at(span));
+        }
         let inputs: Vec<DataType> = args.iter().map(Expr::data_type).collect();
         let overloads = registry().functions_named(name);
         let exact = overloads.iter().copied().find(|function| {
@@ -272,10 +278,21 @@ impl<'a> Coercer<'a> {
         span: Span,
     ) -> Result<ResolvedCall> {
         function.check_implemented().map_err(|error| error.at(span))?;
+        let args: Vec<Expr> = if json_build::takes_rows(function) {
+            let lines = args.get(1).filter(|_| function.source == "row_to_json_pretty").cloned();
+            args.into_iter().map(|arg| json_build::row_as_json(arg, lines.clone())).collect()
+        } else {
+            args
+        };
         let inputs: Vec<DataType> = args.iter().map(Expr::data_type).collect();
         let polymorphic = resolve(&inputs, declared).map_err(|error| error.at(span))?;
         let mut cast = Vec::with_capacity(args.len());
         for (arg, &wanted) in args.into_iter().zip(declared) {
+            // A row that is JSON already.
+            if wanted.oid == DataType::RECORD.oid && arg.data_type().oid == DataType::JSON.oid {
+                cast.push(arg);
+                continue;
+            }
             cast.push(self.argument(arg, polymorphic.actual(wanted)?, span)?);
         }
         while cast.len() < function.args.len() && function.variadic.is_none() {
@@ -688,6 +705,9 @@ fn default_argument(function: &Function, position: usize, span: Span) -> Result<
     let data_type = function.args.get(position).copied().unwrap_or(DataType::TEXT);
     let value = match (function.name, data_type.physical) {
         ("normalize" | "is_normalized", _) => Value::text("NFC"),
+        ("jsonb_set" | "jsonb_set_lax", Physical::Bool) => Value::Bool(true),
+        ("jsonb_set_lax", _) => Value::text("use_json_null"),
+        (_, Physical::Jsonb) => Value::jsonb(&types::Json::Object(Vec::new()))?,
         (_, Physical::Int32) => Value::Int32(0),
         (_, Physical::Int64) => Value::Int64(0),
         (_, Physical::Float64) => Value::Float64(0.0),

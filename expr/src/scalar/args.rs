@@ -1,6 +1,6 @@
 //! Reading arguments and building results, row by row or as slices: what kernels are written with.
 
-use types::{Data, Error, Interval, Numeric, Result, Strings, Validity, Value, Vector};
+use types::{Data, Error, Interval, Numeric, Result, SqlState, Strings, Validity, Value, Vector};
 
 use crate::function::Args;
 
@@ -27,6 +27,20 @@ native! {
 /// `Numeric` has no `Default`; this stands in.
 #[derive(Clone)]
 pub(crate) struct N(pub Numeric);
+
+/// Text results of one call for a whole batch may have this many bytes.
+const VECTOR_BYTES: usize = 256 << 20;
+const TOO_WIDE: &str = "the results of a batch of rows are too large";
+
+fn too_wide() -> Error {
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, TOO_WIDE)
+        .with_hint("Shorten the values, or compute them for fewer rows at once.")
+}
+
+/// True for the error (54000) that asks the caller to evaluate fewer rows at once, if there is more than one.
+pub fn is_too_wide(error: &Error) -> bool {
+    error.code() == SqlState::PROGRAM_LIMIT_EXCEEDED && error.message() == TOO_WIDE
+}
 
 impl Default for N {
     fn default() -> N {
@@ -174,7 +188,7 @@ impl Args<'_> {
     pub(crate) fn bytes(&self, position: usize, row: usize) -> &[u8] {
         match self.vectors.get(position) {
             Some(v) => match v.data() {
-                Data::Text(s) | Data::Bytea(s) => s.get(v.index(row)),
+                Data::Text(s) | Data::Bytea(s) | Data::Jsonb(s) => s.get(v.index(row)),
                 _ => b"",
             },
             None => b"",
@@ -292,9 +306,15 @@ impl Args<'_> {
                 }
             }
             strings.close();
+            if row + 1 < self.len && strings.open().len() > VECTOR_BYTES {
+                return Err(too_wide());
+            }
         }
-        let bytea = self.result.physical == types::Physical::Bytea;
-        let data = if bytea { Data::Bytea(strings) } else { Data::Text(strings) };
+        let data = match self.result.physical {
+            types::Physical::Bytea => Data::Bytea(strings),
+            types::Physical::Jsonb => Data::Jsonb(strings),
+            _ => Data::Text(strings),
+        };
         Ok(Vector::flat(data, validity))
     }
 

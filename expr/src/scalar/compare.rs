@@ -104,6 +104,12 @@ fn compare_vectors<const OP: u8>(a: &Vector, b: &Vector, len: usize) -> Result<V
         (Data::Text(x) | Data::Bytea(x), Data::Text(y) | Data::Bytea(y)) => {
             compare_strings::<OP>(x, ac, y, bc, len)
         }
+        (Data::Jsonb(x), Data::Jsonb(y)) => (0..len)
+            .map(|row| {
+                let (left, right) = (x.get(if ac { 0 } else { row }), y.get(if bc { 0 } else { row }));
+                comparison(OP).holds(types::json::order::compare(types::Jsonb(left), types::Jsonb(right)))
+            })
+            .collect(),
         (Data::Composed(x), Data::Composed(y)) => (0..len)
             .map(|row| {
                 let order = x[if ac { 0 } else { row }].cmp(&y[if bc { 0 } else { row }]);
@@ -365,6 +371,7 @@ pub(crate) static OPERATORS: &[(&str, Kernel)] = &six! {
     "interval_eq" "interval_ne" "interval_lt" "interval_le" "interval_gt" "interval_ge";
     "oideq" "oidne" "oidlt" "oidle" "oidgt" "oidge";
     "uuid_eq" "uuid_ne" "uuid_lt" "uuid_le" "uuid_gt" "uuid_ge";
+    "jsonb_eq" "jsonb_ne" "jsonb_lt" "jsonb_le" "jsonb_gt" "jsonb_ge";
     "array_eq" "array_ne" "array_lt" "array_le" "array_gt" "array_ge";
     "record_eq" "record_ne" "record_lt" "record_le" "record_gt" "record_ge";
 };
@@ -408,6 +415,7 @@ pub(crate) static OTHERS: &[(&str, Kernel)] = &[
     ("interval_cmp", three_way),
     ("numeric_cmp", three_way),
     ("uuid_cmp", three_way),
+    ("jsonb_cmp", three_way),
     ("btarraycmp", three_way),
     ("btrecordcmp", three_way),
     ("int2larger", pick::<true>),

@@ -10,6 +10,9 @@ pub(crate) mod convert;
 pub(crate) mod datetime;
 pub(crate) mod format_date;
 pub(crate) mod format_number;
+pub mod json;
+pub(crate) mod json_build;
+pub(crate) mod json_path;
 pub(crate) mod math;
 pub(crate) mod pattern;
 pub(crate) mod regex;
@@ -20,7 +23,7 @@ use crate::function::Kernel;
 
 /// Every scalar kernel we have.
 pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
-    let families: [&'static [(&'static str, Kernel)]; 16] = [
+    let families: [&'static [(&'static str, Kernel)]; 19] = [
         compare::OPERATORS,
         compare::MIXED,
         compare::MOMENTS,
@@ -33,6 +36,9 @@ pub(crate) fn kernels() -> impl Iterator<Item = (&'static str, Kernel)> {
         datetime::KERNELS,
         format_date::KERNELS,
         format_number::KERNELS,
+        json::KERNELS,
+        json_build::KERNELS,
+        json_path::KERNELS,
         math::KERNELS,
         pattern::KERNELS,
         string::KERNELS,

@@ -250,11 +250,23 @@ fn repeat(args: &Args<'_>) -> Result<Vector> {
         if text.len().saturating_mul(count) > MAX_LENGTH {
             return Err(too_long());
         }
-        for _ in 0..count {
-            out.extend_from_slice(text);
-        }
+        repeat_into(text, count, out);
         Ok(())
     })
+}
+
+/// Appends `text` `count` times, doubling what is there.
+fn repeat_into(text: &[u8], count: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let wanted = text.len() * count;
+    out.reserve(wanted);
+    if wanted > 0 {
+        out.extend_from_slice(text);
+    }
+    while out.len() - start < wanted {
+        let done = out.len() - start;
+        out.extend_from_within(start..start + done.min(wanted - done));
+    }
 }
 
 fn left_right(args: &Args<'_>, left: bool) -> Result<Vector> {

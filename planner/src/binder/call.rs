@@ -47,6 +47,13 @@ impl Binder<'_> {
                 if resolved.function.returns_set {
                     return self.set_call(resolved, span);
                 }
+                if resolved.function.returns_rows() {
+                    return Err(Error::new(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "function returning record called in context that cannot accept type record",
+                    )
+                    .at(span));
+                }
                 let form = if call.sql_syntax { CallForm::SqlSyntax } else { CallForm::Function };
                 resolved.into_scalar(form, span)
             }
@@ -175,12 +182,12 @@ impl Binder<'_> {
     fn call_in_from(&mut self, expr: &ast::Expr) -> Result<FromCall> {
         if let ast::Expr::FuncCall(call) = expr {
             let name = self.function_name(&call.name, call.span)?;
-            let sets = expr::registry().functions_named(name).iter().any(|function| function.returns_set);
+            let sets = expr::registry().functions_named(name).iter().any(|function| function.returns_rows());
             if sets && call.args.iter().all(|arg| arg.name.is_none()) {
                 let args = self.call_args(call)?;
                 let resolved = self.coercer.function(name, args, call.variadic, call.span)?;
                 self.refuse_decorations(call, name)?;
-                if resolved.function.returns_set {
+                if resolved.function.returns_rows() {
                     return Ok(FromCall::Set(resolved, call.span));
                 }
                 return Ok(FromCall::Value(resolved.into_scalar(CallForm::Function, call.span)?));

@@ -35,7 +35,7 @@ impl Binder<'_> {
             Node::CreateRole(create) => self.create_role(create)?,
             Node::AlterRole(alter) => self.alter_role(alter)?,
             Node::DropRole(drop) => self.drop_roles(drop, &mut notices)?,
-            Node::GrantRole(grant) => self.grant_role(grant)?,
+            Node::GrantRole(grant) => self.grant_role(grant, &mut notices)?,
             Node::CreateDatabase(create) => self.create_database(create)?,
             Node::DropDatabase(drop) => self.drop_database(drop, &mut notices)?,
             Node::Vacuum(vacuum) => self.analyze(vacuum)?,

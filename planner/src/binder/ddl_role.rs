@@ -41,7 +41,6 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::RESERVED_NAME, format!("role name \"{name}\" is reserved"))
                 .with_detail("Role names starting with \"pg_\" are reserved."));
         }
-        self.check_may_manage_roles("create role")?;
         if self.cx.catalog.role_by_name(name).is_some() {
             return Err(Error::new(SqlState::DUPLICATE_OBJECT, format!("role \"{name}\" already exists")));
         }
@@ -59,14 +58,82 @@ impl Binder<'_> {
             password: None,
             valid_until: None,
             member_of: Vec::new(),
+            admin_of: Vec::new(),
         };
-        Ok(Ddl::CreateRole(Box::new(self.role_options(plain, &create.options)?)))
+        let role = self.role_options(plain, &create.options)?;
+        let superuser = self.cx.catalog.is_superuser(self.cx.role);
+        let what = [
+            (role.superuser, "superusers"),
+            (role.replication, "replication users"),
+            (role.bypass_rls, "bypassrls users"),
+        ];
+        match what.iter().find(|(is_one, _)| *is_one && !superuser) {
+            Some((_, what)) => return Err(denied(format!("must be superuser to create {what}"))),
+            None => self.check_may_manage_roles("create role")?,
+        }
+        for group in &role.member_of {
+            let group = self.role_by_id(*group)?;
+            self.check_may_grant(&group)?;
+        }
+        let mut members = Vec::new();
+        for option in &create.options {
+            let (roles, admin) = match &option.kind {
+                ast::RoleOptionKind::Members(roles) => (roles, false),
+                ast::RoleOptionKind::AdminMembers(roles) => (roles, true),
+                _ => continue,
+            };
+            for member in roles {
+                let member = self.role(member)?;
+                if role.member_of.iter().any(|group| self.cx.catalog.is_member(*group, member.id)) {
+                    return Err(circular(&member.name, name));
+                }
+                members.push((member.id, admin));
+            }
+        }
+        Ok(Ddl::CreateRole { role: Box::new(role), members })
     }
 
     pub(super) fn alter_role(&mut self, alter: &ast::AlterRoleStmt) -> Result<Ddl> {
+        use ast::RoleOptionKind as Kind;
         let role = self.role(&alter.name)?;
-        if role.id != self.cx.role {
-            self.check_may_manage_roles("alter role")?;
+        if role.name.starts_with("pg_") {
+            return Err(Error::new(
+                SqlState::RESERVED_NAME,
+                format!("role name \"{}\" is reserved", role.name),
+            )
+            .with_detail("Cannot alter reserved roles."));
+        }
+        if let [ast::RoleOption { kind: Kind::Members(members) | Kind::DropMembers(members), .. }] =
+            alter.options.as_slice()
+        {
+            self.check_may_grant(&role)?;
+            let grant = matches!(alter.options.first().map(|o| &o.kind), Some(Kind::Members(_)));
+            let mut memberships = Vec::new();
+            for member in members {
+                memberships.push(self.membership(grant, &role, member)?);
+            }
+            return Ok(Ddl::GrantRole { grant, admin: false, memberships });
+        }
+        if !self.cx.catalog.is_superuser(self.cx.role) {
+            let has = |is_it: fn(&Kind) -> bool| alter.options.iter().any(|option| is_it(&option.kind));
+            if role.superuser || has(|kind| matches!(kind, Kind::SuperUser(_))) {
+                return Err(denied(
+                    "must be superuser to alter superuser roles or change superuser attribute",
+                ));
+            }
+            if role.replication || has(|kind| matches!(kind, Kind::Replication(_))) {
+                return Err(denied(
+                    "must be superuser to alter replication roles or change replication attribute",
+                ));
+            }
+            if has(|kind| matches!(kind, Kind::BypassRls(_))) {
+                return Err(denied("must be superuser to change bypassrls attribute"));
+            }
+            let creates = self.cx.catalog.role(self.cx.role).is_some_and(|role| role.create_role);
+            let own_password = role.id == self.cx.role && !has(|kind| !matches!(kind, Kind::Password(_)));
+            if !creates && !own_password {
+                return Err(denied("permission denied"));
+            }
         }
         Ok(Ddl::AlterRole(Box::new(self.role_options((*role).clone(), &alter.options)?)))
     }
@@ -102,11 +169,8 @@ impl Binder<'_> {
                         }
                     }
                 }
-                Kind::Members(_) | Kind::AdminMembers(_) | Kind::DropMembers(_) => {
-                    return Err(Error::not_supported("ROLE, ADMIN and USER lists of a role")
-                        .with_hint("Use GRANT role TO member.")
-                        .at(option.span));
-                }
+                // The caller's matter: they change other roles.
+                Kind::Members(_) | Kind::AdminMembers(_) | Kind::DropMembers(_) => {}
                 Kind::SysId(_) => {}
             }
         }
@@ -119,7 +183,36 @@ impl Binder<'_> {
         if allowed {
             return Ok(());
         }
-        Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied to {what}")))
+        Err(denied(format!("permission denied to {what}")))
+    }
+
+    fn role_by_id(&self, id: RoleId) -> Result<Arc<RoleDef>> {
+        self.cx.catalog.role(id).cloned().ok_or_else(|| Error::internal("no such role"))
+    }
+
+    /// Who may choose the members of `role`. 42501.
+    fn check_may_grant(&self, role: &RoleDef) -> Result<()> {
+        let catalog = self.cx.catalog;
+        if catalog.is_superuser(self.cx.role) {
+            return Ok(());
+        }
+        if role.superuser {
+            return Err(denied("must be superuser to alter superusers"));
+        }
+        let creates = catalog.role(self.cx.role).is_some_and(|role| role.create_role);
+        if creates || catalog.is_admin(self.cx.role, role.id) {
+            return Ok(());
+        }
+        Err(denied(format!("must have admin option on role \"{}\"", role.name)))
+    }
+
+    /// The pair (role, member), checked for circles. 0LP01.
+    fn membership(&self, grant: bool, role: &RoleDef, member: &ast::RoleSpec) -> Result<(RoleId, RoleId)> {
+        let member = self.role(member)?;
+        if grant && self.cx.catalog.is_member(role.id, member.id) {
+            return Err(circular(&role.name, &member.name));
+        }
+        Ok((role.id, member.id))
     }
 
     pub(super) fn drop_roles(&mut self, drop: &ast::DropRoleStmt, notices: &mut Vec<Error>) -> Result<Ddl> {
@@ -144,6 +237,18 @@ impl Binder<'_> {
             };
             if role.id == self.cx.role {
                 return Err(Error::new(SqlState::OBJECT_IN_USE, "current user cannot be dropped"));
+            }
+            if role.name == self.cx.host.session_user() {
+                return Err(Error::new(SqlState::OBJECT_IN_USE, "session user cannot be dropped"));
+            }
+            if name.starts_with("pg_") {
+                return Err(Error::new(
+                    SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                    format!("cannot drop role {name} because it is required by the database system"),
+                ));
+            }
+            if role.superuser && !self.cx.catalog.is_superuser(self.cx.role) {
+                return Err(denied("must be superuser to drop superusers"));
             }
             let owned = self.owned_objects(role.id);
             if !owned.is_empty() {
@@ -182,30 +287,35 @@ impl Binder<'_> {
         owned
     }
 
-    pub(super) fn grant_role(&mut self, grant: &ast::GrantRoleStmt) -> Result<Ddl> {
-        self.check_may_manage_roles("grant role")?;
-        if grant.admin_option {
-            return Err(Error::not_supported("WITH ADMIN OPTION").at(grant.span));
-        }
-        if grant.granted_by.is_some() {
-            return Err(Error::not_supported("GRANTED BY").at(grant.span));
+    pub(super) fn grant_role(&mut self, grant: &ast::GrantRoleStmt, notices: &mut Vec<Error>) -> Result<Ddl> {
+        if let Some(by) = &grant.granted_by
+            && self.role(by)?.id != self.cx.role
+        {
+            return Err(Error::not_supported("GRANTED BY another role").at(grant.span));
         }
         let mut memberships = Vec::new();
         for (name, span) in &grant.roles {
             let role = self.role_named(name).map_err(|error| error.at(*span))?;
+            self.check_may_grant(&role)?;
             for grantee in &grant.grantees {
-                let member = self.role(grantee)?;
-                let circular = grant.is_grant && (member.id == role.id || self.is_member(role.id, member.id));
-                if circular {
-                    return Err(Error::new(
-                        SqlState(*b"0LP01"),
-                        format!("role \"{}\" is a member of role \"{}\"", role.name, member.name),
-                    ));
+                let (id, member) = self.membership(grant.is_grant, &role, grantee)?;
+                let member = self.role_by_id(member)?;
+                let is_in = member.member_of.contains(&id);
+                let is_admin = member.admin_of.contains(&id);
+                match (grant.is_grant, is_in) {
+                    (true, true) if is_admin || !grant.admin_option => notices.push(skipping(format!(
+                        "role \"{}\" is already a member of role \"{}\"",
+                        member.name, role.name
+                    ))),
+                    (false, false) => notices.push(Error::new(
+                        SqlState::WARNING,
+                        format!("role \"{}\" is not a member of role \"{}\"", member.name, role.name),
+                    )),
+                    _ => memberships.push((id, member.id)),
                 }
-                memberships.push((role.id, member.id));
             }
         }
-        Ok(Ddl::GrantRole { grant: grant.is_grant, memberships })
+        Ok(Ddl::GrantRole { grant: grant.is_grant, admin: grant.admin_option, memberships })
     }
 
     pub(super) fn create_database(&mut self, create: &ast::CreateDatabaseStmt) -> Result<Ddl> {
@@ -274,4 +384,14 @@ impl Binder<'_> {
         }
         Ok(Ddl::DropDatabase { id: database.id, force: drop.force })
     }
+}
+
+/// 42501.
+fn denied(message: impl Into<String>) -> Error {
+    Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+}
+
+/// 0LP01.
+fn circular(role: &str, member: &str) -> Error {
+    Error::new(SqlState(*b"0LP01"), format!("role \"{role}\" is a member of role \"{member}\""))
 }

@@ -485,7 +485,7 @@ impl Binder<'_> {
     }
 
     fn assignment_list(&mut self, table: &Arc<TableDef>, set: &[ast::SetClause]) -> Result<Assigned> {
-        let mut assigned = Assigned { values: Vec::new(), joins: Vec::new() };
+        let mut assigned = Assigned { values: Vec::new(), parts: Vec::new(), joins: Vec::new() };
         for clause in set {
             match clause {
                 ast::SetClause::Single { target, value } => {
@@ -541,6 +541,9 @@ impl Binder<'_> {
         value: &ast::Expr,
         assigned: &mut Assigned,
     ) -> Result<()> {
+        if !target.path.is_empty() {
+            return self.assign_part(table, target, value, assigned);
+        }
         let ordinal = assigned.target(table, target)?;
         let column = table.columns.get(ordinal).ok_or_else(|| Error::internal("column out of range"))?;
         if let ast::Expr::SetToDefault(_) = value {
@@ -554,6 +557,65 @@ impl Binder<'_> {
         let bound = self.expr(value)?;
         let bound = self.coercer.assign(bound, column.data_type, &column.name, value.start_span())?;
         assigned.values.push((ordinal, bound));
+        Ok(())
+    }
+
+    /// `SET j['a'][0] = value` of a jsonb column; several of one column follow one another. 0A000 for
+    /// parts of other types.
+    fn assign_part(
+        &mut self,
+        table: &Arc<TableDef>,
+        target: &ast::ColumnTarget,
+        value: &ast::Expr,
+        assigned: &mut Assigned,
+    ) -> Result<()> {
+        let whole = ast::ColumnTarget { path: Vec::new(), ..target.clone() };
+        let ordinal = target_column(table, &whole)?;
+        let column = settable(table, ordinal)?;
+        let mut indexes = Vec::with_capacity(target.path.len());
+        for step in &target.path {
+            match step {
+                ast::Indirection::Index(index) if column.data_type.oid == DataType::JSONB.oid => {
+                    indexes.push(self.expr(index)?);
+                }
+                ast::Indirection::Slice(..) if column.data_type.oid == DataType::JSONB.oid => {
+                    return Err(Error::new(
+                        SqlState::DATATYPE_MISMATCH,
+                        "jsonb subscript does not support slices",
+                    )
+                    .at(target.span));
+                }
+                _ => return target_column(table, target).map(|_| ()),
+            }
+        }
+        if let ast::Expr::SetToDefault(_) = value {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot set an array element to DEFAULT",
+            )
+            .at(target.span));
+        }
+        let bound = self.expr(value)?;
+        let bound =
+            self.coercer.assign(bound, column.data_type, &column.name, value.start_span())?;
+        let parts = assigned.parts.contains(&ordinal);
+        let earlier = assigned.values.iter().position(|(at, _)| *at == ordinal);
+        if earlier.is_some() && !parts {
+            return assigned.target(table, &whole).map(|_| ());
+        }
+        let old = match earlier {
+            Some(at) => assigned.values.remove(at).1,
+            None => {
+                let item = self.level().items.first().cloned();
+                let found = item
+                    .and_then(|item| item.columns.into_iter().find(|other| other.name == column.name))
+                    .ok_or_else(|| Error::internal("the target of UPDATE is not in scope"))?;
+                found.expr
+            }
+        };
+        let changed = self.coercer.assign_jsonb(old, indexes, bound, target.span)?;
+        assigned.parts.push(ordinal);
+        assigned.values.push((ordinal, changed));
         Ok(())
     }
 
@@ -667,6 +729,8 @@ impl Binder<'_> {
 /// The new values of SET.
 struct Assigned {
     values: Vec<(usize, Expr)>,
+    /// Columns of which parts were assigned.
+    parts: Vec<usize>,
     /// Sub-selects that give several columns, and whether they are correlated.
     joins: Vec<(LogicalPlan, bool)>,
 }

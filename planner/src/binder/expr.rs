@@ -359,7 +359,7 @@ impl Binder<'_> {
                 other => fields.push(self.expr(other)?),
             }
         }
-        Ok(Expr::Row { fields, data_type: DataType::RECORD })
+        Ok(Expr::Row { fields, names: Vec::new(), data_type: DataType::RECORD })
     }
 
     fn array(&mut self, array: &ast::ArrayExpr) -> Result<Expr> {
@@ -529,6 +529,7 @@ fn undefined_collation(name: &str) -> Error {
 pub(super) fn whole_row(item: &Item) -> Expr {
     Expr::Row {
         fields: item.columns.iter().map(|column| column.expr.clone()).collect(),
+        names: item.columns.iter().map(|column| column.name.clone()).collect(),
         data_type: DataType::RECORD,
     }
 }

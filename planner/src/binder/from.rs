@@ -301,7 +301,10 @@ impl Binder<'_> {
             [function] if !is_wide_unnest(&function.function) => function,
             _ => return self.rows_from(range),
         };
-        if let Some(column) = range.columns.first().or_else(|| function.columns.first()) {
+        let definitions = if range.columns.is_empty() { &function.columns } else { &range.columns };
+        if let Some(column) = definitions.first()
+            && !takes_definitions(&function.function)
+        {
             return Err(Error::syntax(
                 "a column definition list is only allowed for functions returning \"record\"",
             )
@@ -322,14 +325,7 @@ impl Binder<'_> {
         let mut columns = Vec::new();
         let mut plan = match call {
             FromCall::Set(call, span) => {
-                if call.data_type.oid == DataType::RECORD.oid {
-                    return Err(Error::not_supported(format!(
-                        "function {} in FROM",
-                        call.function.signature()
-                    ))
-                    .at(span));
-                }
-                let outputs = vec![(name.clone(), call.data_type)];
+                let (call, outputs) = self.function_columns(call, &name, definitions, span)?;
                 let (items, ids) = self.new_columns(&name, outputs.iter().cloned(), None);
                 columns.extend(items);
                 LogicalPlan::FunctionScan {
@@ -364,6 +360,64 @@ impl Binder<'_> {
         }
         let item = aliased(&name, range.alias.as_ref(), columns)?;
         Ok(self.single(plan, item, None, None))
+    }
+
+    /// The columns a set-returning function gives: its OUT parameters', those of the column definition
+    /// list, or one named like the alias. A definition list is handed to the function, too.
+    fn function_columns(
+        &mut self,
+        mut call: expr::ResolvedCall,
+        name: &str,
+        definitions: &[ast::ColumnDefinition],
+        span: Span,
+    ) -> Result<(expr::ResolvedCall, Vec<(String, DataType)>)> {
+        let named = |name: &str, data_type| (name.to_string(), data_type);
+        let outputs = match call.function.name {
+            "json_each" => vec![named("key", DataType::TEXT), named("value", DataType::JSON)],
+            "jsonb_each" => vec![named("key", DataType::TEXT), named("value", DataType::JSONB)],
+            "json_each_text" | "jsonb_each_text" => {
+                vec![named("key", DataType::TEXT), named("value", DataType::TEXT)]
+            }
+            "json_array_elements"
+            | "json_array_elements_text"
+            | "jsonb_array_elements"
+            | "jsonb_array_elements_text" => vec![named("value", call.data_type)],
+            name if DEFINED_BY_CALLER.contains(&name) => {
+                if definitions.is_empty() {
+                    return Err(Error::syntax(
+                        "a column definition list is required for functions returning \"record\"",
+                    )
+                    .at(span));
+                }
+                let mut outputs = Vec::with_capacity(definitions.len());
+                for definition in definitions {
+                    let data_type = self.data_type(&definition.type_name)?;
+                    if let Some(collation) = &definition.collation {
+                        super::expr::check_collation(data_type, collation, definition.span)?;
+                    }
+                    outputs.push((definition.name.clone(), data_type));
+                }
+                let names = outputs.iter().map(|(name, _)| Value::text(name.as_str())).collect();
+                let types = outputs.iter().flat_map(|(_, t)| [t.oid.cast_signed(), t.modifier]);
+                for (element, values) in
+                    [(DataType::TEXT, names), (DataType::INT4, types.map(Value::Int32).collect())]
+                {
+                    let list = types::ArrayValue::from_elements(element, values);
+                    let array = element.array_of().unwrap_or(DataType::TEXT_ARRAY);
+                    call.args.push(Expr::literal(Value::Array(list.into()), array));
+                }
+                outputs
+            }
+            _ if call.data_type.oid == DataType::RECORD.oid => {
+                return Err(Error::not_supported(format!(
+                    "function {} in FROM",
+                    call.function.signature()
+                ))
+                .at(span));
+            }
+            _ => vec![named(name, call.data_type)],
+        };
+        Ok((call, outputs))
     }
 
     /// ROWS FROM (f(…), g(…)), and unnest of several arrays: sets side by side, the shorter filled up with NULLs.
@@ -711,6 +765,15 @@ impl Binder<'_> {
         let item = self.item(range, None, columns)?;
         Ok(Some(self.single(plan, item, range.alias.is_some().then_some(name), None)))
     }
+}
+
+/// Functions whose columns the caller defines: `AS x (a integer, b text)`.
+const DEFINED_BY_CALLER: [&str; 4] =
+    ["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
+
+fn takes_definitions(function: &ast::Expr) -> bool {
+    let ast::Expr::FuncCall(call) = function else { return false };
+    call.name.last().is_some_and(|name| DEFINED_BY_CALLER.contains(&name.as_str()))
 }
 
 /// `unnest(a, b)`: only FROM knows it.

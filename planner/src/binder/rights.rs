@@ -11,8 +11,8 @@ use super::Binder;
 impl Binder<'_> {
     /// Does the acting role have the rights of `owner`?
     fn acts_for(&self, owner: RoleId) -> bool {
-        self.cx.catalog.role(self.acting).is_some_and(|role| role.superuser)
-            || self.is_member(self.acting, owner)
+        let catalog = self.cx.catalog;
+        catalog.is_superuser(self.acting) || catalog.has_rights_of(self.acting, owner)
     }
 
     /// Reading or changing a relation's rows. 42501 `permission denied for table t`.
@@ -68,23 +68,6 @@ impl Binder<'_> {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Is `role` a member of `of`, perhaps through others?
-    pub(super) fn is_member(&self, role: RoleId, of: RoleId) -> bool {
-        let mut pending = vec![role];
-        let mut seen = Vec::new();
-        while let Some(next) = pending.pop() {
-            if next == of {
-                return true;
-            }
-            if seen.contains(&next) {
-                continue;
-            }
-            seen.push(next);
-            pending.extend(self.cx.catalog.role(next).iter().flat_map(|role| role.member_of.iter().copied()));
-        }
-        false
     }
 }
 

@@ -18,8 +18,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "inet",
     "int4range",
     "int8range",
-    "jsonb",
-    "jsonpath",
     "line",
     "lseg",
     "macaddr",

@@ -288,7 +288,7 @@ pub fn default_width(data_type: DataType) -> f64 {
             Some(limit) => 32.0 + (limit.min(1000) as f64 - 32.0) / 2.0,
             None => 32.0,
         },
-        Physical::Numeric | Physical::Bytea | Physical::Composed => 32.0,
+        Physical::Numeric | Physical::Bytea | Physical::Jsonb | Physical::Composed => 32.0,
     }
 }
 

@@ -413,6 +413,14 @@ impl Lowering<'_> {
         }
     }
 
+    /// The one value a conjunct pins the column to, as a value of the key's type.
+    pub(super) fn pinned(&self, conjuncts: &[Expr], id: ColumnId, data_type: DataType) -> Option<Expr> {
+        conjuncts.iter().find_map(|conjunct| match compared(conjunct, id) {
+            Some((Comparison::Equal, constant)) => self.key_constant(constant, data_type),
+            _ => None,
+        })
+    }
+
     /// `constant` as a value of the key column's type, if it can be one without a change of meaning.
     pub(super) fn key_constant(&self, constant: &Expr, data_type: DataType) -> Option<Expr> {
         if !constant.is_execution_constant() || !constant.columns().is_empty() {

@@ -49,6 +49,14 @@ pub(super) enum Method {
     Loop,
 }
 
+/// Where the value of an index column comes from in a look-up.
+enum KeyValue {
+    /// The join's key of this number.
+    Pair(usize),
+    /// The inner table's own filter pins the column.
+    Constant(Expr),
+}
+
 impl Candidate {
     pub fn leaf(index: usize, leaf: &Leaf<'_>) -> Candidate {
         Candidate {
@@ -222,14 +230,14 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The leading columns of an index that the join's keys give values for: which key, which column.
+    /// The leading columns of an index that have a value in a look-up, at least one of them from the outer side.
     fn index_keys(
         &self,
         block: &Block<'_>,
         connection: &Connection<'_, '_>,
         inner: Set,
         index: &IndexDef,
-    ) -> Option<Vec<(usize, ColumnId)>> {
+    ) -> Option<Vec<(KeyValue, ColumnId)>> {
         if index.predicate.is_some() {
             return None;
         }
@@ -246,12 +254,16 @@ impl<'a> Lowering<'a> {
                 (pair.second.as_column() == Some(*id) || pair.same.contains(id))
                     && look_up_value(&pair.first, key.data_type).is_some()
             });
-            match found {
-                Some(position) => matched.push((position, *id)),
-                None => break,
-            }
+            let value = match found {
+                Some(position) => KeyValue::Pair(position),
+                None => match self.pinned(&leaf.filter, *id, key.data_type) {
+                    Some(constant) => KeyValue::Constant(constant),
+                    None => break,
+                },
+            };
+            matched.push((value, *id));
         }
-        (!matched.is_empty()).then_some(matched)
+        matched.iter().any(|(value, _)| matches!(value, KeyValue::Pair(_))).then_some(matched)
     }
 
     /// How two sets are connected, and which of them is the left side.
@@ -646,11 +658,16 @@ impl<'a> Lowering<'a> {
             .index_keys(block, connection, right_set, &index)
             .ok_or_else(|| Error::internal("a look-up without a key"))?;
         let mut keys = Vec::new();
-        for ((pair, _), column) in matched.iter().zip(&index.columns) {
-            let first = connection.keys.get(*pair).map(|pair| &pair.first);
-            let value = first
-                .and_then(|first| look_up_value(first, column.data_type))
-                .ok_or_else(|| Error::internal("a look-up key of another type"))?;
+        for ((value, _), column) in matched.iter().zip(&index.columns) {
+            let value = match value {
+                KeyValue::Pair(pair) => {
+                    let first = connection.keys.get(*pair).map(|pair| &pair.first);
+                    first
+                        .and_then(|first| look_up_value(first, column.data_type))
+                        .ok_or_else(|| Error::internal("a look-up key of another type"))?
+                }
+                KeyValue::Constant(constant) => constant.clone(),
+            };
             keys.push(self.expr(&value, &left.columns)?);
         }
         let mut needed = leaf.columns.clone();
@@ -670,7 +687,8 @@ impl<'a> Lowering<'a> {
         let both: Vec<ColumnId> = left.columns.iter().chain(&inner_columns).copied().collect();
         let mut conditions = Vec::new();
         for (position, pair) in connection.keys.iter().enumerate() {
-            if !matched.iter().any(|(used, _)| *used == position) {
+            let looked_up = |value: &KeyValue| matches!(value, KeyValue::Pair(used) if *used == position);
+            if !matched.iter().any(|(value, _)| looked_up(value)) {
                 conditions.extend(Expr::equality(pair.first.clone(), pair.second.clone()));
             }
         }

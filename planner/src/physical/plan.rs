@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use catalog::{IndexDef, TableDef, VirtualTable};
+use catalog::{ForeignKeyAction, IndexDef, TableDef, VirtualTable};
 use expr::{AggregateCall, Expr, PlanParameterId, TableFunctionCall, WindowCall};
 use types::{DataType, Schema};
 
@@ -46,6 +46,39 @@ impl PhysicalPlan {
             Op::Delete(delete) => Some(delete.table.id.0),
             _ => None,
         }
+    }
+
+    /// Tables whose rows it locks beside those it changes, with whether it may change them too (cascades):
+    /// FOR UPDATE and its kin, the other ends of foreign keys.
+    pub fn row_locked(&self) -> Vec<(u32, bool)> {
+        let mut found = Vec::new();
+        if self.is_read_only {
+            return found;
+        }
+        let mut nodes: Vec<&Arc<Node>> = vec![&self.root];
+        nodes.extend(self.sub_plans.iter().map(|plan| &plan.node));
+        nodes.extend(self.ctes.iter().map(|cte| &cte.node));
+        while let Some(node) = nodes.pop() {
+            let (referenced, referencing): (&[_], &[_]) = match &node.op {
+                Op::Insert(insert) => (&insert.foreign_keys, &[]),
+                Op::Update(update) => (&update.foreign_keys, &update.referenced_by),
+                Op::Delete(delete) => (&[], &delete.referenced_by),
+                Op::LockRows { targets, .. } => {
+                    found.extend(targets.iter().map(|target| (target.table.id.0, false)));
+                    (&[], &[])
+                }
+                _ => (&[], &[]),
+            };
+            found.extend(referenced.iter().map(|check| (check.referenced.id.0, false)));
+            found.extend(referencing.iter().map(|check| {
+                let key = &check.key;
+                let changes =
+                    |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
+                (check.referencing.id.0, changes(key.on_delete) || changes(key.on_update))
+            }));
+            nodes.extend(node.op.inputs());
+        }
+        found
     }
 }
 

@@ -266,6 +266,7 @@ impl Session {
             // Whoever was in the way has changed the schema: begin again.
             return self.copy_from(copy, layout, client);
         }
+        transaction.start_statement();
         let plan = Arc::new(planner::optimize(bound.statement.clone(), &cx)?);
         let definitions: Vec<&ColumnDef> =
             bound.columns.iter().filter_map(|&index| bound.table.columns.get(index)).collect();
@@ -307,7 +308,7 @@ impl Session {
     /// 42809 for what is no table: a view's rows are copied by a query.
     fn check_copied_table(&self, relation: &RangeVar) -> Result<()> {
         let catalog = self.catalog()?;
-        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.role.name);
+        let path = catalog.search_schemas(&self.settings.derived().search_path, &self.current_role().name);
         match catalog.find_relation(relation.schema.as_deref(), &relation.name, &path)? {
             Some(Relation::Table(_) | Relation::Virtual(_)) => Ok(()),
             Some(other) => {

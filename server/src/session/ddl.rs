@@ -1,8 +1,9 @@
-//! Which tables a schema change must have to itself.
+//! Which tables a schema change must have to itself; what becomes of a password.
 
 use catalog::{Catalog, Relation, RelationId};
-use planner::ddl::{Ddl, NewConstraintKind, ObjectId, ReferencedTable};
+use planner::ddl::{BoundDdl, Ddl, NewConstraintKind, ObjectId, ReferencedTable};
 use storage::TableLock;
+use types::{Error, Result, SqlState};
 
 /// The locks `ddl` takes before it is carried out, as PostgreSQL takes them.
 pub(crate) fn locks(ddl: &Ddl, catalog: &Catalog) -> Vec<(RelationId, TableLock)> {
@@ -44,4 +45,20 @@ pub(crate) fn locks(ddl: &Ddl, catalog: &Catalog) -> Vec<(RelationId, TableLock)
         }
         _ => Vec::new(),
     }
+}
+
+/// A role's password becomes its verifier, which is all that is ever stored of it.
+pub(crate) fn keep_password(bound: &mut BoundDdl) -> Result<()> {
+    let (Ddl::CreateRole { role, .. } | Ddl::AlterRole(role)) = &mut bound.ddl else { return Ok(()) };
+    let Some(password) = &role.password else { return Ok(()) };
+    if password.is_empty() {
+        role.password = None;
+        bound.notices.push(Error::new(
+            SqlState::SUCCESSFUL_COMPLETION,
+            "empty string is not a valid password, clearing password",
+        ));
+        return Ok(());
+    }
+    role.password = Some(crate::login::scram::stored_form(password)?);
+    Ok(())
 }

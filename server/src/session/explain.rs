@@ -49,8 +49,6 @@ impl Session {
             return Err(Error::not_supported(format!("EXPLAIN of {}", inner.statement.command_tag()))
                 .with_hint("Explain the query itself."));
         }
-        let transaction = self.current_transaction()?;
-        transaction.start_statement();
         let begin = Instant::now();
         let (planning, plan) = self.plan_and_lock(&inner, &types)?;
         let mut times = ExplainTimes { planning_ms: begin.elapsed().as_secs_f64() * 1e3, execution_ms: None };

@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DatabaseId, RoleDef};
 use parking_lot::Mutex;
+use storage::SessionLocks;
 use types::text::TextContext;
 use types::{Batch, Error, Result, Schema, SqlState};
 
 use crate::database::{Server, SessionHandle};
+use crate::login::redact::redact;
+use crate::notify::Pending;
 use crate::wire::encode::Severity;
 
 pub mod statement;
@@ -68,15 +71,30 @@ pub struct Session {
     pub(crate) server: Arc<Server>,
     pub(crate) handle: Arc<SessionHandle>,
     pub(crate) database: DatabaseId,
-    pub(crate) role: Arc<RoleDef>,
+    /// Who has logged in.
+    pub(crate) login: Arc<RoleDef>,
+    /// Whose name and rights count, while the settings are these.
+    pub(crate) identity: RefCell<Option<(Arc<Derived>, Identity)>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) transaction: TransactionState,
-    pub(crate) prepared: HashMap<String, Arc<Prepared>>,
+    /// Advisory locks beyond transactions.
+    pub(crate) advisory: Arc<SessionLocks>,
+    /// Shared with running statements, which may ask for `pg_prepared_statements`.
+    pub(crate) prepared: Arc<HashMap<String, Arc<Prepared>>>,
     pub(crate) portals: HashMap<String, Portal>,
     /// What currval and lastval answer: the values this session has drawn, by sequence OID.
     pub(crate) drawn: Arc<Mutex<Drawn>>,
+    /// LISTEN and NOTIFY of the open transaction.
+    pub(crate) pending: Arc<Mutex<Pending>>,
     /// The plan cache's number for this session's settings and search path, while they last.
     pub(crate) circumstances: RefCell<Option<(Arc<Derived>, Vec<String>, u64)>>,
+}
+
+/// Whose session it is, and as whom it acts (SET ROLE).
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub session: Arc<RoleDef>,
+    pub current: Arc<RoleDef>,
 }
 
 /// Sequence values a session has drawn.
@@ -104,39 +122,130 @@ impl Session {
         secret: [u8; 4],
     ) -> Result<Session> {
         let database_name = parameters.database.as_deref().unwrap_or(&parameters.user);
-        let shared = server.catalog_by_name("postgres").or_else(|_| server.catalog_by_name(database_name))?;
-        let role = shared.role_by_name(&parameters.user).filter(|role| role.login).cloned().ok_or_else(|| {
+        let shared = server.shared_catalog()?;
+        let role = shared.role_by_name(&parameters.user).cloned().ok_or_else(|| {
             Error::new(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
                 format!("role \"{}\" does not exist", parameters.user),
             )
             .with_hint("A new data directory has the roles \"postgres\" and the one named after the operating-system user who started the server.")
         })?;
-        let catalog = server.catalog_by_name(database_name)?;
-        let mut settings = server.settings.clone();
-        settings.set_internal("session_authorization", &role.name);
-        settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
-        for (name, value) in &parameters.settings {
-            settings.set(name, Some(value), false)?;
+        if !role.login {
+            return Err(Error::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" is not permitted to log in", role.name),
+            ));
         }
-        let handle = server.register(database_name, &role.name, client_address, secret);
-        handle.activity.lock().application_name = settings.show("application_name").unwrap_or_default();
-        Ok(Session {
+        let catalog = server.catalog_by_name(database_name)?;
+        let database = shared.database_by_name(database_name).cloned().ok_or_else(|| {
+            Error::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{database_name}\" does not exist"))
+        })?;
+        if !database.allow_connections {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("database \"{database_name}\" is not currently accepting connections"),
+            ));
+        }
+        let mut settings = server.settings.clone();
+        settings.set_internal("session_authorization", &role.name, false)?;
+        settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" }, false)?;
+        let handle = server.register(&database, &role, client_address, secret)?;
+        let mut session = Session {
             server: Arc::clone(server),
+            advisory: Arc::new(server.store.session_locks(handle.process_id)),
             handle,
             database: catalog.database(),
-            role,
+            login: role,
+            identity: RefCell::default(),
             settings: Arc::new(settings),
             transaction: TransactionState::default(),
-            prepared: HashMap::new(),
+            prepared: Arc::default(),
             portals: HashMap::new(),
             drawn: Arc::default(),
+            pending: Arc::default(),
             circumstances: RefCell::default(),
-        })
+        };
+        for (name, value) in &parameters.settings {
+            session.check_role_setting(name, Some(value))?;
+            Arc::make_mut(&mut session.settings).set(name, Some(value), false)?;
+        }
+        session.note_identity(false)?;
+        let name = session.settings.show("application_name").unwrap_or_default();
+        session.handle.activity.lock().application_name = name;
+        Ok(session)
     }
 
     pub fn handle(&self) -> &Arc<SessionHandle> {
         &self.handle
+    }
+
+    /// Whose session it is and as whom it acts.
+    pub(crate) fn identity(&self) -> Identity {
+        let derived = self.settings.derived();
+        let mut known = self.identity.borrow_mut();
+        let catalog = self.catalog();
+        let role = |known: &Arc<RoleDef>| {
+            // Its rights may have changed; a dropped one keeps a name, and no rights.
+            catalog.as_ref().ok().and_then(|catalog| catalog.role(known.id)).unwrap_or(known).clone()
+        };
+        if let Some((of, identity)) = &*known
+            && Arc::ptr_eq(of, derived)
+        {
+            return Identity { session: role(&identity.session), current: role(&identity.current) };
+        }
+        let named =
+            |name: &str| catalog.as_ref().ok().and_then(|catalog| catalog.role_by_name(name)).cloned();
+        let session = match derived.session_user == self.login.name {
+            true => role(&self.login),
+            false => named(&derived.session_user).unwrap_or_else(|| role(&self.login)),
+        };
+        let current = match derived.role.as_str() {
+            "none" => Arc::clone(&session),
+            name => named(name).unwrap_or_else(|| Arc::clone(&session)),
+        };
+        let identity = Identity { session, current };
+        *known = Some((Arc::clone(derived), identity.clone()));
+        identity
+    }
+
+    /// The role whose rights count.
+    pub(crate) fn current_role(&self) -> Arc<RoleDef> {
+        self.identity().current
+    }
+
+    /// SET ROLE and SET SESSION AUTHORIZATION: may this session? 22023, 42501.
+    pub(crate) fn check_role_setting(&self, name: &str, value: Option<&str>) -> Result<()> {
+        let Some(value) = value else { return Ok(()) };
+        let catalog = self.catalog()?;
+        let is_role = name.eq_ignore_ascii_case("role");
+        if !is_role && !name.eq_ignore_ascii_case("session_authorization") || is_role && value == "none" {
+            return Ok(());
+        }
+        let role = catalog.role_by_name(value).ok_or_else(|| {
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{value}\" does not exist"))
+        })?;
+        let denied = |message: String| Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        match is_role {
+            true => {
+                let session = self.identity().session.id;
+                match catalog.is_superuser(session) || catalog.is_member(session, role.id) {
+                    true => Ok(()),
+                    false => denied(format!("permission denied to set role \"{value}\"")),
+                }
+            }
+            false if role.id == self.login.id || catalog.is_superuser(self.login.id) => Ok(()),
+            false => denied("permission denied to set session authorization".to_string()),
+        }
+    }
+
+    /// `is_superuser` follows the role; true when that changed it.
+    pub(crate) fn note_identity(&mut self, local: bool) -> Result<bool> {
+        let is = if self.current_role().superuser { "on" } else { "off" };
+        if self.settings.show("is_superuser")? == is {
+            return Ok(false);
+        }
+        Arc::make_mut(&mut self.settings).set_internal("is_superuser", is, local)?;
+        Ok(true)
     }
 
     pub fn settings(&self) -> &Arc<Settings> {
@@ -176,7 +285,7 @@ impl Session {
         match query {
             Some(query) => {
                 activity.query.clear();
-                activity.query.push_str(truncated(query, 1024));
+                activity.query.push_str(truncated(&redact(query), 1024));
                 activity.query_start = Some(now);
                 activity.state = "active";
             }
@@ -204,6 +313,7 @@ fn truncated(text: &str, bytes: usize) -> &str {
 impl Drop for Session {
     fn drop(&mut self) {
         self.portals.clear();
+        self.advisory.unlock_all();
         self.server.unregister(self.handle.process_id);
     }
 }

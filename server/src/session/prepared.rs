@@ -28,7 +28,7 @@ impl Session {
             return Err(taken(name));
         }
         if name.is_empty() {
-            self.prepared.remove("");
+            self.forget_prepared("");
         }
         let mut statements = parser::parse(text)?;
         if statements.len() > 1 {
@@ -45,7 +45,7 @@ impl Session {
             },
             Some(statement) => self.prepare_statement(statement, text, &declared, false)?,
         };
-        self.prepared.insert(name.to_string(), Arc::new(prepared));
+        Arc::make_mut(&mut self.prepared).insert(name.to_string(), Arc::new(prepared));
         Ok(())
     }
 
@@ -82,6 +82,13 @@ impl Session {
         })
     }
 
+    /// Forgets a prepared statement, if there is one of the name.
+    pub(crate) fn forget_prepared(&mut self, name: &str) {
+        if self.prepared.contains_key(name) {
+            Arc::make_mut(&mut self.prepared).remove(name);
+        }
+    }
+
     /// Describe of a statement: its parameters and its columns.
     pub fn describe_statement(&self, name: &str) -> Result<Arc<Prepared>> {
         let prepared = self.prepared(name)?;
@@ -92,7 +99,7 @@ impl Session {
     }
 
     pub fn close_statement(&mut self, name: &str) {
-        self.prepared.remove(name);
+        self.forget_prepared(name);
     }
 
     /// PREPARE name AS …
@@ -106,7 +113,7 @@ impl Session {
         }
         let inner = Statement { node: (*statement.query).clone(), span: statement.query_text };
         let prepared = self.prepare_statement(inner, text, &declared, true)?;
-        self.prepared.insert(statement.name.clone(), Arc::new(prepared));
+        Arc::make_mut(&mut self.prepared).insert(statement.name.clone(), Arc::new(prepared));
         Ok(())
     }
 
@@ -146,10 +153,10 @@ impl Session {
 
     pub(crate) fn deallocate(&mut self, statement: &DeallocateStmt) -> Result<()> {
         match &statement.name {
-            None => self.prepared.clear(),
+            None => Arc::make_mut(&mut self.prepared).clear(),
             Some(name) => {
                 self.prepared(name)?;
-                self.prepared.remove(name);
+                self.forget_prepared(name);
             }
         }
         Ok(())

@@ -90,6 +90,9 @@ const STATEMENT: &str = "Client Connection Defaults / Statement Behavior";
 const PLANNER_METHODS: &str = "Query Tuning / Planner Method Configuration";
 const PLANNER_COSTS: &str = "Query Tuning / Planner Cost Constants";
 const PLANNER_OTHER: &str = "Query Tuning / Other Planner Options";
+const FILES: &str = "File Locations";
+const AUTHENTICATION: &str = "Connections and Authentication / Authentication";
+const SSL: &str = "Connections and Authentication / SSL";
 const CONNECTIONS: &str = "Connections and Authentication / Connection Settings";
 const MEMORY: &str = "Resource Usage / Memory";
 const WAL: &str = "Write-Ahead Log / Checkpoints";
@@ -176,14 +179,7 @@ pub static SETTINGS: &[Setting] = &[
         PLANNER_OTHER,
         "Sets the planner's estimate of the fraction of a cursor's rows that will be retrieved.",
     ),
-    setting(
-        "data_directory",
-        Text,
-        "cairn-data",
-        Postmaster,
-        "File Locations",
-        "Sets the server's data directory.",
-    ),
+    setting("data_directory", Text, "cairn-data", Postmaster, FILES, "Sets the server's data directory."),
     reported(setting(
         "DateStyle",
         Text,
@@ -369,6 +365,14 @@ pub static SETTINGS: &[Setting] = &[
         STATEMENT,
         "Sets the maximum allowed idle time between queries, when not in a transaction.",
     ),
+    setting(
+        "hba_file",
+        Text,
+        "",
+        Postmaster,
+        FILES,
+        "Sets the server's access file, by default cairn_hba.conf in the data directory.",
+    ),
     reported(setting(
         "integer_datetimes",
         Bool,
@@ -467,6 +471,14 @@ pub static SETTINGS: &[Setting] = &[
         "Sets the maximum memory one statement may hold before it fails with 53200.",
     ),
     setting(
+        "password_encryption",
+        Word(&["scram-sha-256"]),
+        "scram-sha-256",
+        User,
+        AUTHENTICATION,
+        "Chooses the algorithm for encrypting passwords.",
+    ),
+    setting(
         "port",
         Integer { min: 1, max: 65_535, unit: Unit::None },
         "5432",
@@ -490,6 +502,7 @@ pub static SETTINGS: &[Setting] = &[
         PLANNER_COSTS,
         "Sets the planner's estimate of the cost of a nonsequentially fetched disk page.",
     ),
+    setting("role", Text, "none", User, STATEMENT, "Sets the current role."),
     setting("row_security", Bool, "on", User, STATEMENT, "Enable row security."),
     setting(
         "search_path",
@@ -524,14 +537,7 @@ pub static SETTINGS: &[Setting] = &[
         PRESET,
         "Shows the server version as an integer.",
     ),
-    reported(setting(
-        "session_authorization",
-        Text,
-        "",
-        Internal,
-        PRESET,
-        "Shows the current session's user name.",
-    )),
+    reported(setting("session_authorization", Text, "", User, STATEMENT, "Sets the session user name.")),
     setting(
         "shared_buffers",
         Integer { min: 512, max: MAX, unit: Unit::Pages8k },
@@ -539,6 +545,24 @@ pub static SETTINGS: &[Setting] = &[
         Postmaster,
         MEMORY,
         "Sets the memory for the pages of tables and indexes.",
+    ),
+    setting("ssl", Bool, "off", Postmaster, SSL, "Enables SSL connections."),
+    setting("ssl_ca_file", Text, "", Postmaster, SSL, "Location of the SSL certificate authority file."),
+    setting(
+        "ssl_cert_file",
+        Text,
+        "server.crt",
+        Postmaster,
+        SSL,
+        "Location of the SSL server certificate file.",
+    ),
+    setting(
+        "ssl_key_file",
+        Text,
+        "server.key",
+        Postmaster,
+        SSL,
+        "Location of the SSL server private key file.",
     ),
     reported(setting(
         "standard_conforming_strings",
@@ -588,6 +612,14 @@ pub static SETTINGS: &[Setting] = &[
         User,
         STATEMENT,
         "Sets the current transaction's read-only status.",
+    ),
+    setting(
+        "trust_beyond_loopback",
+        Bool,
+        "off",
+        Postmaster,
+        AUTHENTICATION,
+        "Lets the server listen for other machines although it trusts them without a password.",
     ),
     setting(
         "unix_socket_directories",
@@ -965,6 +997,11 @@ pub struct Derived {
     pub memory_limit_bytes: usize,
     pub default_isolation: IsolationLevel,
     pub default_read_only: bool,
+    /// SET SESSION AUTHORIZATION: the role of that name.
+    pub session_user: String,
+    /// SET ROLE; "none" is the session's user.
+    pub role: String,
+    pub default_deferrable: bool,
     /// Notices below this are not sent (PostgreSQL's order of levels).
     pub min_message_rank: usize,
 }
@@ -989,6 +1026,9 @@ impl Settings {
                 memory_limit_bytes: 0,
                 default_isolation: IsolationLevel::ReadCommitted,
                 default_read_only: false,
+                session_user: String::new(),
+                role: String::new(),
+                default_deferrable: false,
                 min_message_rank: 0,
             }),
         };
@@ -1082,13 +1122,18 @@ impl Settings {
     }
 
     /// What the session itself says of who and what it is (`session_authorization`, `is_superuser`).
-    pub fn set_internal(&mut self, name: &'static str, value: &str) {
-        self.session.insert(name, value.to_string());
+    pub fn set_internal(&mut self, name: &'static str, value: &str, local: bool) -> Result<()> {
+        let values = if local { &mut self.local } else { &mut self.session };
+        values.insert(name, value.to_string());
+        self.derive()
     }
 
     /// RESET ALL: everything that SET changed, except what the server itself put there.
     pub fn reset_all(&mut self) -> Result<()> {
-        self.session.retain(|name, _| find(name).is_some_and(|setting| setting.context == Internal));
+        self.session.retain(|name, _| {
+            ["role", "session_authorization"].contains(name)
+                || find(name).is_some_and(|setting| setting.context == Internal)
+        });
         self.local.clear();
         self.custom.clear();
         self.derive()
@@ -1194,8 +1239,11 @@ impl Settings {
             idle_session_timeout_ms: milliseconds("idle_session_timeout"),
             work_mem_bytes: kilobytes("work_mem"),
             memory_limit_bytes: kilobytes("memory_limit"),
-            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation"))?,
+            default_isolation: isolation_level(self.number_or_word("default_transaction_isolation")),
+            session_user: self.number_or_word("session_authorization").to_string(),
+            role: self.number_or_word("role").to_string(),
             default_read_only: self.bool("default_transaction_read_only"),
+            default_deferrable: self.bool("default_transaction_deferrable"),
             min_message_rank: levels.iter().position(|level| *level == min_message).unwrap_or(0),
             text,
         });
@@ -1203,13 +1251,12 @@ impl Settings {
     }
 }
 
-/// The store's level for PostgreSQL's words. SERIALIZABLE is 0A000 until the store keeps its promise.
-pub fn isolation_level(words: &str) -> Result<IsolationLevel> {
+/// The store's level for one of [`ISOLATION_LEVELS`].
+fn isolation_level(words: &str) -> IsolationLevel {
     match words {
-        "read committed" | "read uncommitted" => Ok(IsolationLevel::ReadCommitted),
-        "repeatable read" => Ok(IsolationLevel::RepeatableRead),
-        _ => Err(Error::not_supported("isolation level SERIALIZABLE")
-            .with_hint("Use REPEATABLE READ, and lock what a decision rests on with SELECT … FOR UPDATE.")),
+        "serializable" => IsolationLevel::Serializable,
+        "repeatable read" => IsolationLevel::RepeatableRead,
+        _ => IsolationLevel::ReadCommitted,
     }
 }
 

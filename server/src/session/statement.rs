@@ -9,6 +9,7 @@
 //! `prepared.rs` and `portal.rs` enter at `describe`, `run` and `start_rows`; commands that are not
 //! planned go to `utility.rs`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use parser::ast::{Expr as AstExpr, Node, SelectStmt, TypeName};
 use planner::cache::PlanKey;
 use planner::physical::plan::PhysicalPlan;
 use planner::{Bound, PlanContext};
-use storage::TableLock;
+use storage::{IsolationLevel, TableLock};
 use types::text::TextContext;
 use types::{DataType, Error, Result, Schema, Value};
 
@@ -32,11 +33,21 @@ use crate::wire::encode::Severity;
 pub struct ParsedStatement {
     pub query_text: Arc<str>,
     pub statement: Statement,
+    /// Its own part of the text, as plans are found by; `None` for one that is not to be cached.
+    cache_text: Option<Arc<str>>,
 }
 
 impl ParsedStatement {
     pub fn new(statement: Statement, query_text: &str) -> ParsedStatement {
-        ParsedStatement { query_text: Arc::from(query_text), statement }
+        let query_text = Arc::from(query_text);
+        let own = statement.text(&query_text);
+        let cache_text = match own {
+            "" => None,
+            own if reads_the_clock(own) => None,
+            own if own.len() == query_text.len() => Some(Arc::clone(&query_text)),
+            own => Some(Arc::from(own)),
+        };
+        ParsedStatement { query_text, statement, cache_text }
     }
 
     /// The statement's own part of the text.
@@ -102,7 +113,7 @@ impl Session {
     ///
     /// The first error ends it; what came before in the same implicit transaction is undone.
     pub fn simple_query(&mut self, text: &str, client: &mut dyn Client) -> Result<()> {
-        self.prepared.remove("");
+        self.forget_prepared("");
         self.portals.remove("");
         self.note_state(Some(text));
         let result = self.simple_query_statements(text, client);
@@ -163,9 +174,9 @@ impl Session {
         let parameters: Arc<[Value]> = parameters.into();
         let transaction = self.current_transaction()?;
         let savepoint = transaction.savepoint();
+        let pending = self.pending.lock().mark();
         let mut restarts = 0;
         loop {
-            transaction.start_statement();
             let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
             let mut rows =
                 executor::execute(&plan, self.environment(&planning, Arc::clone(&parameters), false)?)?;
@@ -175,14 +186,15 @@ impl Session {
                 client.row_description(&plan.schema, &expand(formats, &plan.schema));
             }
             let mut sent = 0;
-            match self.send_rows(&mut rows, &plan.schema, formats, client, &mut sent) {
+            match self.send_rows(&mut rows, &plan, formats, client, &mut sent) {
                 Ok(affected) => {
                     self.apply_host_changes(&planning.host, client)?;
                     return Ok(statement.statement.command_tag_with(sent, affected));
                 }
                 Err(error) if executor::is_restart(&error) && sent == 0 && restarts < MAX_RESTARTS => {
                     drop(rows);
-                    transaction.rollback_to(savepoint)?;
+                    transaction.undo_to(savepoint)?;
+                    self.pending.lock().back_to(pending);
                     restarts += 1;
                 }
                 Err(error) => return Err(error),
@@ -190,18 +202,26 @@ impl Session {
         }
     }
 
-    /// Sends every row; returns how many the statement changed.
+    /// Sends every row; returns how many the statement changed. Rows that are locked or changed are sent when all
+    /// are: one of them may ask for the statement to be run again.
     fn send_rows(
         &self,
         rows: &mut Rows,
-        schema: &Schema,
+        plan: &PhysicalPlan,
         formats: &[Format],
         client: &mut dyn Client,
         sent: &mut u64,
     ) -> Result<u64> {
+        let schema = &plan.schema;
         let formats = expand(formats, schema);
         let cx = self.settings.derived().text.clone();
-        while let Some(batch) = rows.next()? {
+        let mut held = VecDeque::new();
+        if !plan.is_read_only {
+            while let Some(batch) = rows.next()? {
+                held.push_back(batch);
+            }
+        }
+        while let Some(batch) = if plan.is_read_only { rows.next()? } else { held.pop_front() } {
             let batch = rows.printed(batch, |column| formats.get(column) == Some(&Format::Text))?;
             client.rows(&batch, schema, &formats, &cx)?;
             *sent += batch.len() as u64;
@@ -216,8 +236,6 @@ impl Session {
         parameter_types: &[DataType],
         parameters: Vec<Value>,
     ) -> Result<Rows> {
-        let transaction = self.current_transaction()?;
-        transaction.start_statement();
         let (planning, plan) = self.plan_and_lock(statement, parameter_types)?;
         executor::execute(&plan, self.environment(&planning, parameters.into(), false)?)
     }
@@ -255,12 +273,10 @@ impl Session {
     ) -> Result<Arc<PhysicalPlan>> {
         let cx = planning.context(&statement.query_text, parameter_types);
         // A transaction that has changed the schema plans for itself.
-        let is_shared = self.transaction.own_catalog().is_none()
-            && !statement.text().is_empty()
-            && !reads_the_clock(statement.text());
+        let cache_text = statement.cache_text.as_ref().filter(|_| self.transaction.own_catalog().is_none());
         let version = planning.host.catalog().version();
-        let key = is_shared.then(|| PlanKey {
-            text: Arc::from(statement.text()),
+        let key = cache_text.map(|text| PlanKey {
+            text: Arc::clone(text),
             parameter_types: Arc::from(parameter_types),
             circumstances: self.circumstances(planning, &cx),
         });
@@ -300,7 +316,8 @@ impl Session {
         number
     }
 
-    /// The plan of a statement that is about to run, its tables locked against schema changes.
+    /// The plan of a statement that is about to run, its tables locked against schema changes, and its snapshot
+    /// taken: in READ COMMITTED after the locks, so that it sees what those it waited for have done.
     ///
     /// 25006 for a change in a read-only transaction.
     pub(crate) fn plan_and_lock(
@@ -309,6 +326,10 @@ impl Session {
         parameter_types: &[DataType],
     ) -> Result<(Planning, Arc<PhysicalPlan>)> {
         let transaction = self.current_transaction()?;
+        let is_fixed = transaction.isolation() != IsolationLevel::ReadCommitted;
+        if is_fixed {
+            transaction.start_statement();
+        }
         loop {
             let planning = self.planning()?;
             let plan = self.plan(statement, parameter_types, &planning)?;
@@ -316,6 +337,10 @@ impl Session {
                 self.check_writable(&statement.statement.command_tag())?;
             }
             let target = plan.target();
+            for (relation, changes) in plan.row_locked() {
+                let mode = if changes { TableLock::RowExclusive } else { TableLock::RowShare };
+                transaction.lock_table(u64::from(relation), mode, true)?;
+            }
             for &relation in &plan.depends_on {
                 if relation < catalog::FIRST_USER_OID {
                     continue;
@@ -326,6 +351,9 @@ impl Session {
             }
             // Whoever was in the way may have changed what the plan rests on.
             if Arc::ptr_eq(&self.catalog()?, planning.host.catalog()) {
+                if !is_fixed {
+                    transaction.start_statement();
+                }
                 return Ok((planning, plan));
             }
         }
@@ -335,9 +363,10 @@ impl Session {
     pub(crate) fn planning(&self) -> Result<Planning> {
         let catalog = self.catalog()?;
         let derived = Arc::clone(self.settings.derived());
+        let role = self.current_role();
         let mut search_path = Vec::with_capacity(derived.search_path.len());
         for name in &derived.search_path {
-            let name = if name == "$user" { &self.role.name } else { name };
+            let name = if name == "$user" { &role.name } else { name };
             if catalog.schema_by_name(name).is_some() {
                 search_path.push(name.clone());
             }
@@ -392,9 +421,10 @@ impl Session {
         let (planning, bound) = loop {
             let planning = self.planning()?;
             let cx = planning.context(&statement.query_text, &[]);
-            let Bound::Ddl(bound) = planner::bind(&statement.statement, &cx)? else {
+            let Bound::Ddl(mut bound) = planner::bind(&statement.statement, &cx)? else {
                 return Err(Error::not_supported(&tag));
             };
+            super::ddl::keep_password(&mut bound)?;
             for (relation, mode) in super::ddl::locks(&bound.ddl, planning.host.catalog()) {
                 transaction.lock_table(u64::from(relation.0), mode, true)?;
             }
@@ -404,7 +434,9 @@ impl Session {
         };
         transaction.start_statement();
         for notice in &bound.notices {
-            self.send_notice(client, Severity::Notice, notice);
+            let is_warning = notice.code() == types::SqlState::WARNING;
+            let severity = if is_warning { Severity::Warning } else { Severity::Notice };
+            self.send_notice(client, severity, notice);
         }
         let environment = self.environment(&planning, Arc::from([]), false)?;
         let outcome = execute_ddl(&bound, &ExecContext::new(environment))?;
@@ -446,6 +478,9 @@ impl Session {
     pub(crate) fn apply_host_changes(&mut self, host: &SessionHost, client: &mut dyn Client) -> Result<()> {
         for (name, value, local) in host.take_changes() {
             self.set_setting(&name, Some(&value), local, client)?;
+        }
+        for warning in host.take_warnings() {
+            self.send_notice(client, Severity::Warning, &warning);
         }
         Ok(())
     }

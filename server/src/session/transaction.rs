@@ -6,17 +6,23 @@
 
 use std::sync::Arc;
 
-use catalog::{Catalog, CatalogChange};
-use parser::ast::{IsolationLevel as Level, TransactionKind, TransactionMode, TransactionStmt};
+use catalog::{Catalog, CatalogChange, Relation};
+use parser::ast::{
+    IsolationLevel as Level, LockMode, LockStmt, TransactionKind, TransactionMode, TransactionStmt,
+};
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
 
+use crate::database::SessionHandle;
+use crate::notify::{Pending, PendingMark};
 use crate::session::settings::Settings;
 use crate::session::{Client, Session};
 use crate::wire::encode::Severity;
 
 /// What stands for "the schema" among table locks: the OID of `pg_class`, which no table of a user has.
 const SCHEMA_LOCK: u64 = 1259;
+/// What transactions that notify take turns by at commit: the OID of `pg_database`.
+const NOTIFY_LOCK: u64 = 1262;
 
 /// Where a session stands between transactions and within one.
 #[derive(Default)]
@@ -31,8 +37,7 @@ pub struct TransactionState {
 struct Open {
     transaction: Option<Arc<Transaction>>,
     start_time: i64,
-    isolation: IsolationLevel,
-    read_only: bool,
+    modes: Modes,
     /// A statement has run, so the isolation level stands.
     used: bool,
     /// The catalog with this transaction's own changes, if it made any.
@@ -43,12 +48,22 @@ struct Open {
     settings: Arc<Settings>,
 }
 
+/// What BEGIN and SET TRANSACTION say.
+#[derive(Clone, Copy)]
+struct Modes {
+    isolation: IsolationLevel,
+    read_only: bool,
+    /// Waits for a moment at which a READ ONLY SERIALIZABLE transaction cannot fail: every moment is one here.
+    deferrable: bool,
+}
+
 struct NamedSavepoint {
     name: String,
     savepoint: Savepoint,
     catalog: Option<Arc<Catalog>>,
     change: CatalogChange,
     settings: Arc<Settings>,
+    pending: PendingMark,
 }
 
 impl TransactionState {
@@ -62,6 +77,10 @@ impl TransactionState {
 
     pub fn own_catalog(&self) -> Option<Arc<Catalog>> {
         self.open.as_ref().and_then(|open| open.catalog.clone())
+    }
+
+    pub fn transaction(&self) -> Option<&Arc<Transaction>> {
+        self.open.as_ref().and_then(|open| open.transaction.as_ref())
     }
 
     pub fn start_time(&self) -> Option<i64> {
@@ -106,7 +125,7 @@ impl Session {
     /// 25006 in a read-only transaction.
     pub(crate) fn check_writable(&self, command: &str) -> Result<()> {
         let read_only = match &self.transaction.open {
-            Some(open) => open.read_only,
+            Some(open) => open.modes.read_only,
             None => self.settings.derived().default_read_only,
         };
         if read_only {
@@ -131,20 +150,24 @@ impl Session {
 
     fn open_transaction(&mut self, modes: &[TransactionMode]) -> Result<()> {
         let derived = Arc::clone(self.settings.derived());
-        let mut isolation = derived.default_isolation;
-        let mut read_only = derived.default_read_only;
-        apply_modes(modes, &mut isolation, &mut read_only)?;
+        let mut wanted = Modes {
+            isolation: derived.default_isolation,
+            read_only: derived.default_read_only,
+            deferrable: derived.default_deferrable,
+        };
+        wanted.apply(modes);
         let transaction = self.server.store.begin(TransactionOptions {
-            isolation,
+            isolation: wanted.isolation,
+            read_only: wanted.read_only,
             lock_timeout: (derived.lock_timeout_ms > 0)
                 .then(|| std::time::Duration::from_millis(derived.lock_timeout_ms)),
             process_id: self.handle.process_id,
+            database: self.database.0,
         });
         self.transaction.open = Some(Open {
             transaction: Some(Arc::new(transaction)),
             start_time: crate::now(),
-            isolation,
-            read_only,
+            modes: wanted,
             used: false,
             catalog: None,
             change: CatalogChange::default(),
@@ -157,7 +180,7 @@ impl Session {
     /// The isolation level, as `transaction_isolation` shows it.
     pub(crate) fn isolation_name(&self) -> &'static str {
         let isolation = match &self.transaction.open {
-            Some(open) => open.isolation,
+            Some(open) => open.modes.isolation,
             None => self.settings.derived().default_isolation,
         };
         match isolation {
@@ -169,8 +192,15 @@ impl Session {
 
     pub(crate) fn is_read_only(&self) -> bool {
         match &self.transaction.open {
-            Some(open) => open.read_only,
+            Some(open) => open.modes.read_only,
             None => self.settings.derived().default_read_only,
+        }
+    }
+
+    pub(crate) fn is_deferrable(&self) -> bool {
+        match &self.transaction.open {
+            Some(open) => open.modes.deferrable,
+            None => self.settings.derived().default_deferrable,
         }
     }
 
@@ -180,25 +210,100 @@ impl Session {
             self.open_transaction(&[])?;
         }
         let Some(open) = &mut self.transaction.open else { return Ok(()) };
-        let mut isolation = open.isolation;
-        let mut read_only = open.read_only;
-        apply_modes(modes, &mut isolation, &mut read_only)?;
-        if open.used && isolation != open.isolation {
-            return Err(Error::new(
-                SqlState::ACTIVE_SQL_TRANSACTION,
-                "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-            ));
+        let refuse = |message: &str| Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        let mut wanted = open.modes;
+        wanted.apply(modes);
+        let nested = !open.savepoints.is_empty();
+        if wanted.isolation != open.modes.isolation {
+            if nested {
+                return refuse("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+            }
+            if open.used {
+                return refuse("SET TRANSACTION ISOLATION LEVEL must be called before any query");
+            }
         }
-        if open.used && open.read_only && !read_only {
-            return Err(Error::new(
-                SqlState::ACTIVE_SQL_TRANSACTION,
-                "transaction read-write mode must be set before any query",
-            ));
+        if open.modes.read_only && !wanted.read_only {
+            if nested {
+                return refuse("cannot set transaction read-write mode inside a read-only transaction");
+            }
+            if open.used {
+                return refuse("transaction read-write mode must be set before any query");
+            }
         }
-        open.isolation = isolation;
-        open.read_only = read_only;
-        if let Some(transaction) = &open.transaction {
-            transaction.set_isolation(isolation);
+        if modes.iter().any(|mode| matches!(mode, TransactionMode::Deferrable(_))) {
+            if nested {
+                return refuse("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+            }
+            if open.used {
+                return refuse("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+            }
+        }
+        open.set_modes(wanted);
+        Ok(())
+    }
+
+    /// LOCK TABLE. 25P01 outside a block; 42P01; 42809 for what has no rows; 55P03 with NOWAIT.
+    pub(crate) fn lock_tables(&mut self, statement: &LockStmt) -> Result<()> {
+        self.check_in_block("LOCK TABLE")?;
+        let mode = match statement.mode {
+            LockMode::AccessShare => TableLock::AccessShare,
+            LockMode::RowShare => TableLock::RowShare,
+            LockMode::RowExclusive => TableLock::RowExclusive,
+            LockMode::ShareUpdateExclusive => TableLock::ShareUpdateExclusive,
+            LockMode::Share => TableLock::Share,
+            LockMode::ShareRowExclusive => TableLock::ShareRowExclusive,
+            LockMode::Exclusive => TableLock::Exclusive,
+            LockMode::AccessExclusive => TableLock::AccessExclusive,
+        };
+        // It takes no snapshot: the isolation level may still be set after it.
+        let used = self.transaction.open.as_ref().is_some_and(|open| open.used);
+        let role = self.current_role();
+        let transaction = self.current_transaction()?;
+        if let Some(open) = &mut self.transaction.open {
+            open.used = used;
+        }
+        for range in &statement.relations {
+            loop {
+                let catalog = self.catalog()?;
+                let path = catalog.search_schemas(&self.settings.derived().search_path, &role.name);
+                let found = catalog.find_relation(range.schema.as_deref(), &range.name, &path);
+                let Ok(Some(relation)) = found else {
+                    let name = range.schema.iter().map(|schema| format!("{schema}.")).collect::<String>();
+                    return Err(Error::undefined_table(&format!("{name}{}", range.name)).at(range.span));
+                };
+                let refuse = |kind: &str| {
+                    let message = format!("cannot lock relation \"{}\"", range.name);
+                    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                        .with_detail(format!("This operation is not supported for {kind}."))
+                        .at(range.span))
+                };
+                match relation {
+                    Relation::Table(table) => {
+                        if !catalog.is_superuser(role.id) && !catalog.has_rights_of(role.id, table.owner) {
+                            return Err(Error::new(
+                                SqlState::INSUFFICIENT_PRIVILEGE,
+                                format!("permission denied for table {}", table.name),
+                            ));
+                        }
+                    }
+                    Relation::Index { .. } => return refuse("indexes"),
+                    Relation::Sequence(_) => return refuse("sequences"),
+                    _ => {
+                        return Err(Error::not_supported("LOCK TABLE on a view")
+                            .with_hint("Lock the tables that the view reads.")
+                            .at(range.span));
+                    }
+                }
+                let id = relation.id();
+                if !transaction.lock_table(u64::from(id.0), mode, !statement.nowait)? {
+                    let message = format!("could not obtain lock on relation \"{}\"", range.name);
+                    return Err(Error::new(SqlState::LOCK_NOT_AVAILABLE, message));
+                }
+                // Whoever was in the way may have dropped it.
+                if Arc::ptr_eq(&catalog, &self.catalog()?) {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -233,15 +338,30 @@ impl Session {
         self.transaction.in_block = false;
         self.transaction.failed = false;
         self.close_portals_at_end();
+        if let Err(error) = self.prepare_notifications() {
+            log_failed_undo(self.undo_all(client));
+            return Err(error);
+        }
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
             return Ok(());
         };
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let deliver = || {
+            if !pending.is_empty() {
+                let SessionHandle { process_id, mailbox, .. } = &*self.handle;
+                self.server.channels.commit(self.database, *process_id, mailbox, &pending);
+            }
+        };
         let result = match open.transaction.take().map(Arc::try_unwrap) {
             // The schema lock is ours until it is published: nobody else has published since we looked.
-            Some(Ok(transaction)) => transaction.commit_then(|| match open.change.is_empty() {
-                true => Ok(()),
-                false => self.server.publish(self.database, &open.change),
+            Some(Ok(transaction)) => transaction.commit_then(|| {
+                let published = match open.change.is_empty() {
+                    true => Ok(()),
+                    false => self.server.publish(self.database, &open.change),
+                };
+                deliver();
+                published
             }),
             Some(Err(_)) => Err(Error::internal("the transaction is still in use at commit")),
             None => Ok(()),
@@ -253,6 +373,16 @@ impl Session {
         drop(open);
         self.end_local_settings(client);
         Ok(())
+    }
+
+    /// Takes the turn of a transaction that notifies, and looks whether its listeners have room.
+    fn prepare_notifications(&mut self) -> Result<()> {
+        if !self.pending.lock().has_messages() {
+            return Ok(());
+        }
+        let transaction = self.current_transaction()?;
+        transaction.lock_table(NOTIFY_LOCK, TableLock::Exclusive, true)?;
+        self.server.channels.check_room(self.database, &self.pending.lock())
     }
 
     fn end_local_settings(&mut self, client: &mut dyn Client) {
@@ -272,6 +402,7 @@ impl Session {
     }
 
     fn undo_all(&mut self, client: &mut dyn Client) -> Result<()> {
+        *self.pending.lock() = Pending::default();
         self.close_portals_at_end();
         let Some(mut open) = self.transaction.open.take() else {
             self.end_local_settings(client);
@@ -328,6 +459,7 @@ impl Session {
         let Some(last) = open.savepoints.last() else { return Ok(()) };
         open.catalog = last.catalog.clone();
         open.change = last.change.clone();
+        self.pending.lock().back_to(last.pending);
         match &open.transaction {
             Some(transaction) => transaction.rollback_to(last.savepoint),
             None => Ok(()),
@@ -356,6 +488,7 @@ impl Session {
                         catalog: open.catalog.clone(),
                         change: open.change.clone(),
                         settings,
+                        pending: self.pending.lock().mark(),
                     });
                 }
                 Ok("SAVEPOINT")
@@ -422,7 +555,7 @@ impl Session {
                 Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
             self.send_notice(client, Severity::Warning, &warning);
         }
-        let modes = self.transaction.open.as_ref().map(|open| (open.isolation, open.read_only));
+        let modes = self.transaction.open.as_ref().map(|open| open.modes);
         let tag = if commit && !self.transaction.failed {
             self.commit(client)?;
             "COMMIT"
@@ -433,12 +566,8 @@ impl Session {
         if chain {
             self.open_transaction(&[])?;
             self.transaction.in_block = true;
-            if let (Some(open), Some((isolation, read_only))) = (&mut self.transaction.open, modes) {
-                open.isolation = isolation;
-                open.read_only = read_only;
-                if let Some(transaction) = &open.transaction {
-                    transaction.set_isolation(isolation);
-                }
+            if let (Some(open), Some(modes)) = (&mut self.transaction.open, modes) {
+                open.set_modes(modes);
             }
         }
         Ok(tag)
@@ -467,26 +596,31 @@ impl Session {
     }
 }
 
-fn apply_modes(
-    modes: &[TransactionMode],
-    isolation: &mut IsolationLevel,
-    read_only: &mut bool,
-) -> Result<()> {
-    for mode in modes {
-        match mode {
-            TransactionMode::Isolation(Level::ReadUncommitted | Level::ReadCommitted) => {
-                *isolation = IsolationLevel::ReadCommitted;
-            }
-            TransactionMode::Isolation(Level::RepeatableRead) => *isolation = IsolationLevel::RepeatableRead,
-            TransactionMode::Isolation(Level::Serializable) => {
-                *isolation = super::settings::isolation_level("serializable")?;
-            }
-            TransactionMode::ReadOnly(value) => *read_only = *value,
-            // It only matters to SERIALIZABLE READ ONLY transactions, which are refused above.
-            TransactionMode::Deferrable(_) => {}
+impl Open {
+    fn set_modes(&mut self, modes: Modes) {
+        self.modes = modes;
+        if let Some(transaction) = &self.transaction {
+            transaction.set_isolation(modes.isolation, modes.read_only);
         }
     }
-    Ok(())
+}
+
+impl Modes {
+    fn apply(&mut self, modes: &[TransactionMode]) {
+        for mode in modes {
+            match mode {
+                TransactionMode::Isolation(level) => {
+                    self.isolation = match level {
+                        Level::ReadUncommitted | Level::ReadCommitted => IsolationLevel::ReadCommitted,
+                        Level::RepeatableRead => IsolationLevel::RepeatableRead,
+                        Level::Serializable => IsolationLevel::Serializable,
+                    };
+                }
+                TransactionMode::ReadOnly(value) => self.read_only = *value,
+                TransactionMode::Deferrable(value) => self.deferrable = *value,
+            }
+        }
+    }
 }
 
 fn log_failed_undo(undone: Result<()>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parser::ast::{DiscardTarget, Node, SetAction, SetStmt, SetValue, TransactionMode, VacuumStmt};
 use types::{Batch, DataType, Error, Field, Result, Schema, SqlState, Value, VectorBuilder};
 
+use crate::notify::{Listening, Message};
 use crate::session::settings;
 use crate::session::statement::ParsedStatement;
 use crate::session::{Client, Format, Session};
@@ -63,7 +64,15 @@ impl Session {
             }
             Node::Vacuum(vacuum) => self.vacuum(vacuum, statement, client),
             Node::Checkpoint(_) => {
-                self.check_superuser("CHECKPOINT")?;
+                let catalog = self.catalog()?;
+                let role = self.current_role().id;
+                if !catalog.is_superuser(role) && !catalog.has_rights_of(role, catalog::bootstrap::CHECKPOINT)
+                {
+                    return Err(Error::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        "must be superuser or have privileges of pg_checkpoint to do CHECKPOINT",
+                    ));
+                }
                 self.server.store.checkpoint()?;
                 Ok(tag)
             }
@@ -97,18 +106,36 @@ impl Session {
             | Node::DropRole(_)
             | Node::GrantRole(_)
             | Node::Comment(_) => self.run_ddl(statement, client),
-            Node::Listen(_) | Node::Notify(_) | Node::Unlisten(_) => {
-                Err(Error::not_supported(&tag).with_hint("Poll a table instead."))
+            Node::Listen(listen) => {
+                self.current_transaction()?;
+                self.pending.lock().listening.push(Listening::Begin(listen.channel.clone()));
+                Ok(tag)
             }
-            Node::Lock(_) => Err(Error::not_supported(&tag).with_hint("Lock rows with SELECT … FOR UPDATE.")),
+            Node::Unlisten(unlisten) => {
+                self.current_transaction()?;
+                let end = unlisten.channel.clone().map_or(Listening::EndAll, Listening::End);
+                self.pending.lock().listening.push(end);
+                Ok(tag)
+            }
+            Node::Notify(notify) => {
+                self.current_transaction()?;
+                let payload = notify.payload.as_deref().unwrap_or_default();
+                let message = Message::new(&notify.channel, payload)?;
+                self.pending.lock().notify(message);
+                Ok(tag)
+            }
+            Node::Lock(lock) => {
+                self.lock_tables(lock)?;
+                Ok(tag)
+            }
             Node::Call(_) | Node::Do(_) | Node::CreateFunction(_) | Node::CreateTrigger(_) => {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
             }
-            Node::Grant(_) | Node::AlterDefaultPrivileges(_) | Node::Owned(_) => {
-                Err(Error::not_supported(&tag)
-                    .with_hint("Rights are not enforced yet: every role that may log in may do everything."))
-            }
+            Node::Grant(_) | Node::AlterDefaultPrivileges(_) | Node::Owned(_) => Err(Error::not_supported(
+                &tag,
+            )
+            .with_hint("Rights go by ownership: make a role the owner, and GRANT that role to others.")),
             _ => Err(Error::not_supported(&tag)
                 .with_hint("It is part of PostgreSQL, but not of this release.")
                 .at(statement.statement.span)),
@@ -124,13 +151,6 @@ impl Session {
             Node::Fetch(fetch) if !fetch.is_move => self.portal(&fetch.cursor)?.schema.clone(),
             _ => None,
         })
-    }
-
-    fn check_superuser(&self, command: &str) -> Result<()> {
-        if self.role.superuser {
-            return Ok(());
-        }
-        Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be superuser to do {command}")))
     }
 
     // ---- settings ----
@@ -217,6 +237,15 @@ impl Session {
                 })?;
                 return self.set_transaction(&[TransactionMode::ReadOnly(value)]);
             }
+            ("transaction_deferrable", Some(value)) => {
+                let value = settings::parse_bool(value).ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "parameter \"transaction_deferrable\" requires a Boolean value",
+                    )
+                })?;
+                return self.set_transaction(&[TransactionMode::Deferrable(value)]);
+            }
             _ => {}
         }
         if local && !self.transaction.in_block() {
@@ -226,7 +255,21 @@ impl Session {
             );
             self.send_notice(client, Severity::Warning, &warning);
         }
-        let reported = Arc::make_mut(&mut self.settings).set(name, value, local)?;
+        self.check_role_setting(name, value)?;
+        let is_session = name.eq_ignore_ascii_case("session_authorization");
+        let value = match value {
+            None if is_session => Some(self.login.name.clone()),
+            other => other.map(str::to_string),
+        };
+        let reported = Arc::make_mut(&mut self.settings).set(name, value.as_deref(), local)?;
+        if is_session || name.eq_ignore_ascii_case("role") {
+            if is_session {
+                Arc::make_mut(&mut self.settings).set("role", None, local)?;
+            }
+            if self.note_identity(local)? {
+                client.parameter_status("is_superuser", &self.settings.show("is_superuser")?);
+            }
+        }
         if let Some(name) = reported {
             let value = self.settings.show(name)?;
             if name == "application_name" {
@@ -241,6 +284,7 @@ impl Session {
         match name {
             "transaction_isolation" => Ok(self.isolation_name().to_string()),
             "transaction_read_only" => Ok(on_off(self.is_read_only()).to_string()),
+            "transaction_deferrable" => Ok(on_off(self.is_deferrable()).to_string()),
             _ => self.settings.show(name),
         }
     }
@@ -312,11 +356,15 @@ impl Session {
             DiscardTarget::All => {
                 self.check_outside_block("DISCARD ALL")?;
                 self.portals.clear();
-                self.prepared.clear();
+                Arc::make_mut(&mut self.prepared).clear();
+                self.current_transaction()?;
+                self.pending.lock().listening.push(Listening::EndAll);
                 let reset =
                     SetStmt { local: false, action: SetAction::ResetAll, span: types::Span::default() };
+                self.set_setting("session_authorization", None, false, client)?;
                 self.set(&reset, client)?;
                 *self.drawn.lock() = super::Drawn::default();
+                self.advisory.unlock_all();
                 Ok(())
             }
             // Plans are shared by all sessions and checked before each use: there is nothing to drop.

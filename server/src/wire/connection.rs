@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 use types::{Error, Result, SqlState};
 
 use crate::database::Server;
+use crate::login::tls::Tls;
 use crate::scheduler::cores::stopped;
 use crate::scheduler::coroutine::{self, CancelFlag, Transport};
 use crate::session::{Session, StartupParameters};
+use crate::wire::auth;
 use crate::wire::encode::{self, Severity};
 use crate::wire::message::{self, Startup};
 use crate::wire::query::{self, Exchange, Next};
@@ -24,17 +27,82 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Read from the socket at most this much at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// A TCP or Unix-domain socket.
-pub struct Socket<S>(pub S);
+/// A TCP or Unix-domain socket, in clear or under TLS.
+pub enum Socket<S> {
+    Clear(S),
+    Encrypted {
+        stream: Box<TlsStream<S>>,
+        /// What SCRAM-SHA-256-PLUS binds to.
+        certificate_hash: Option<Vec<u8>>,
+    },
+    /// The handshake has failed.
+    Broken,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Socket::Encrypted { .. })
+    }
+
+    pub fn certificate_hash(&self) -> Option<Vec<u8>> {
+        match self {
+            Socket::Encrypted { certificate_hash, .. } => certificate_hash.clone(),
+            _ => None,
+        }
+    }
+
+    /// The client's certificate, which the handshake has verified.
+    pub fn client_certificate(&self) -> Option<Vec<u8>> {
+        match self {
+            Socket::Encrypted { stream, .. } => {
+                let (_, session) = stream.get_ref();
+                session.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    /// Clear → TLS, after the client was told `S`.
+    async fn encrypt(&mut self, tls: &Tls) -> std::io::Result<()> {
+        if let Socket::Clear(stream) = std::mem::replace(self, Socket::Broken) {
+            let stream = Box::new(tls.acceptor.accept(stream).await?);
+            *self = Socket::Encrypted { stream, certificate_hash: tls.certificate_hash.clone() };
+        }
+        Ok(())
+    }
+
+    async fn shutdown(&mut self) {
+        let _ = match self {
+            Socket::Clear(stream) => stream.shutdown().await,
+            Socket::Encrypted { stream, .. } => stream.shutdown().await,
+            Socket::Broken => Ok(()),
+        };
+    }
+}
+
+fn broken() -> std::io::Error {
+    std::io::Error::from(std::io::ErrorKind::BrokenPipe)
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Socket<S> {
     async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.write_all(bytes).await
+        match self {
+            Socket::Clear(stream) => stream.write_all(bytes).await,
+            Socket::Encrypted { stream, .. } => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Socket::Broken => Err(broken()),
+        }
     }
 
     async fn read(&mut self, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
         buffer.reserve(READ_BYTES.min(buffer.len().max(8 << 10)));
-        self.0.read_buf(buffer).await
+        match self {
+            Socket::Clear(stream) => stream.read_buf(buffer).await,
+            Socket::Encrypted { stream, .. } => stream.read_buf(buffer).await,
+            Socket::Broken => Err(broken()),
+        }
     }
 }
 
@@ -45,7 +113,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: Option<SocketAddr>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut socket = Socket(stream);
+    let mut socket = Socket::Clear(stream);
     let mut input = Vec::new();
     let startup = tokio::time::timeout(STARTUP_TIMEOUT, start(&server, &mut socket, &mut input, peer)).await;
     let exchange = match startup {
@@ -55,7 +123,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             let mut out = Vec::new();
             encode::error(&mut out, Severity::Fatal, &error, None);
             let _ = socket.write(&out).await;
-            let _ = socket.0.shutdown().await;
+            socket.shutdown().await;
             return;
         }
     };
@@ -65,6 +133,16 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         match wait_for_input(&mut exchange, &mut socket, &mut stopping).await {
             Input::Arrived => {}
+            Input::Notified => {
+                if exchange.send_notifications() {
+                    let sent = socket.write(&exchange.output).await;
+                    exchange.output.clear();
+                    if sent.is_err() {
+                        break;
+                    }
+                }
+                continue;
+            }
             Input::Gone => break,
             Input::End(error) => {
                 let mut out = Vec::new();
@@ -96,7 +174,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(exchange: Exchange, socket: &mut Socket<S>) {
     let cancel = Arc::new(CancelFlag::default());
     let _ = run_guarded(cancel, socket, move |_| drop(exchange)).await;
-    let _ = socket.0.shutdown().await;
+    socket.shutdown().await;
 }
 
 async fn run_guarded<R: 'static>(
@@ -115,6 +193,8 @@ async fn run_guarded<R: 'static>(
 
 enum Input {
     Arrived,
+    /// Something waits in the mailbox.
+    Notified,
     /// The client has closed the connection.
     Gone,
     /// The server ends it, for this reason.
@@ -155,6 +235,7 @@ async fn wait_for_input<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(0) | Err(_) => Input::Gone,
             Ok(_) => Input::Arrived,
         },
+        () = handle.mailbox.arrived.notified(), if exchange.session.status() == b'I' => Input::Notified,
         () = handle.terminate.notified() => Input::End(Error::new(
             SqlState::ADMIN_SHUTDOWN,
             "terminating connection due to administrator command",
@@ -191,8 +272,26 @@ async fn start<S: AsyncRead + AsyncWrite + Unpin>(
         let rest = input.split_off(length);
         let packet = std::mem::replace(input, rest);
         match message::decode_startup(&packet)? {
-            // No TLS yet: `N` lets the client go on in clear, or give up if it must have it.
-            Startup::Ssl | Startup::GssEncryption => {
+            Startup::Ssl => {
+                // Unix-domain sockets are not encrypted, as in PostgreSQL; nor is TLS put into TLS.
+                let tls = server.login.tls().filter(|_| peer.is_some() && !socket.is_encrypted());
+                // `N` lets the client go on in clear, or give up if it must have it.
+                let answer = if tls.is_some() { b"S" } else { b"N" };
+                if socket.write(answer).await.is_err() {
+                    return Ok(None);
+                }
+                if let Some(tls) = tls {
+                    // What came before the handshake may be from somebody in between.
+                    if !input.is_empty() {
+                        return Err(message::protocol("received unencrypted data after SSL request"));
+                    }
+                    if let Err(error) = socket.encrypt(&tls).await {
+                        tracing::info!("could not accept a TLS connection: {error}");
+                        return Ok(None);
+                    }
+                }
+            }
+            Startup::GssEncryption => {
                 if socket.write(b"N").await.is_err() {
                     return Ok(None);
                 }
@@ -204,8 +303,11 @@ async fn start<S: AsyncRead + AsyncWrite + Unpin>(
             Startup::Start { protocol, parameters } => {
                 let mut out = Vec::new();
                 let parameters = read_parameters(protocol, parameters, &mut out)?;
+                if !auth::authenticate(server, socket, input, &parameters, peer).await? {
+                    return Ok(None);
+                }
                 let slot = server.admit()?;
-                let session = Session::start(server, &parameters, peer, secret())?;
+                let session = Session::start(server, &parameters, peer, crate::login::random()?)?;
                 query::greet(&session, &mut out);
                 if socket.write(&out).await.is_err() {
                     return Ok(None);
@@ -265,16 +367,4 @@ fn read_options(options: &str, settings: &mut Vec<(String, String)>) -> Result<(
         settings.push((name.replace('-', "_"), value.to_string()));
     }
     Ok(())
-}
-
-/// What a client must show to cancel: from the kernel, so that nobody guesses it.
-fn secret() -> [u8; 4] {
-    let mut bytes = [0; 4];
-    let read = std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
-    if read.is_err() {
-        // Without a random device the address of a fresh allocation is what is left.
-        bytes = (std::process::id() ^ crate::now() as u32).to_be_bytes();
-    }
-    bytes
 }

@@ -35,6 +35,40 @@ pub fn authentication_ok(out: &mut Vec<u8>) {
     message(out, b'R', |out| out.extend_from_slice(&0u32.to_be_bytes()));
 }
 
+/// Asks for a password by one of these mechanisms, best first.
+pub fn authentication_sasl(out: &mut Vec<u8>, mechanisms: &[&str]) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&10u32.to_be_bytes());
+        for mechanism in mechanisms {
+            cstring(out, mechanism);
+        }
+        out.push(0);
+    });
+}
+
+pub fn authentication_sasl_continue(out: &mut Vec<u8>, data: &[u8]) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&11u32.to_be_bytes());
+        out.extend_from_slice(data);
+    });
+}
+
+pub fn authentication_sasl_final(out: &mut Vec<u8>, data: &[u8]) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&12u32.to_be_bytes());
+        out.extend_from_slice(data);
+    });
+}
+
+/// Somebody has notified a channel this session listens on.
+pub fn notification(out: &mut Vec<u8>, process_id: i32, channel: &str, payload: &str) {
+    message(out, b'A', |out| {
+        out.extend_from_slice(&process_id.to_be_bytes());
+        cstring(out, channel);
+        cstring(out, payload);
+    });
+}
+
 pub fn parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
     message(out, b'S', |out| {
         cstring(out, name);

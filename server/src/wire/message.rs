@@ -149,6 +149,26 @@ pub fn decode_startup(packet: &[u8]) -> Result<Startup> {
     }
 }
 
+/// A SASLInitialResponse, whole: the mechanism and its first data. 08P01.
+pub fn decode_sasl_initial(message: &[u8]) -> Result<(&str, &[u8])> {
+    let mut input = Input { bytes: message.get(5..).unwrap_or_default() };
+    let mechanism = input.cstring()?;
+    let data = match i32::try_from(input.u32()?) {
+        Ok(length) => input.take(usize::try_from(length).unwrap_or(usize::MAX))?,
+        // -1: nothing yet.
+        Err(_) => &[],
+    };
+    if !input.bytes.is_empty() {
+        return Err(protocol("invalid message format"));
+    }
+    Ok((mechanism, data))
+}
+
+/// The data of a SASLResponse.
+pub fn sasl_data(message: &[u8]) -> &[u8] {
+    message.get(5..).unwrap_or_default()
+}
+
 /// Decodes one whole message, as [`frame`] measured it.
 pub fn decode(message: &[u8]) -> Result<Message<'_>> {
     let Some((&tag, rest)) = message.split_first() else { return Err(protocol("empty message")) };
@@ -336,6 +356,7 @@ mod tests {
             let tag = b"QPBDCEHSXFdcfp"[(state >> 40) as usize % 14];
             let _ = decode(&message(tag, &bytes));
             let _ = decode_startup(&bytes);
+            let _ = decode_sasl_initial(&message(b'p', &bytes));
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod encode;
 pub mod message;
 
+pub mod auth;
 pub mod connection;
 pub mod listener;
 pub mod query;

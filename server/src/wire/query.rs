@@ -97,11 +97,11 @@ impl Exchange {
             return true;
         }
         if bytes.first() == Some(&b'Q') {
-            encode::ready_for_query(&mut self.output, self.session.status());
+            self.ready_for_query();
         } else {
             self.skipping = bytes.first() != Some(&b'S');
             if !self.skipping {
-                encode::ready_for_query(&mut self.output, self.session.status());
+                self.ready_for_query();
             }
         }
         false
@@ -123,7 +123,7 @@ impl Exchange {
                     let Exchange { session, input, output, .. } = self;
                     session.failed(&mut Responder { input, output, link });
                     if simple {
-                        encode::ready_for_query(&mut self.output, self.session.status());
+                        self.ready_for_query();
                     } else {
                         self.skipping = true;
                     }
@@ -144,14 +144,14 @@ impl Exchange {
                         return true;
                     }
                 }
-                encode::ready_for_query(&mut self.output, self.session.status());
+                self.ready_for_query();
             }
             Message::Sync => {
                 self.skipping = false;
                 if let Err(error) = self.with_session(link, |session, client| session.sync(client)) {
                     self.report(&error, None);
                 }
-                encode::ready_for_query(&mut self.output, self.session.status());
+                self.ready_for_query();
             }
             Message::Flush => return link.write(&mut self.output).is_err(),
             // Left over from a COPY that has failed: PostgreSQL ignores them, too.
@@ -167,7 +167,7 @@ impl Exchange {
                 self.report(&error, None);
                 let Exchange { session, input, output, .. } = self;
                 session.failed(&mut Responder { input, output, link });
-                encode::ready_for_query(&mut self.output, self.session.status());
+                self.ready_for_query();
             }
             extended => {
                 let text = match &extended {
@@ -263,6 +263,30 @@ impl Exchange {
             _ => return Err(Error::internal("a message came where it cannot")),
         }
         Ok(())
+    }
+
+    /// Ends a round: notifications first, if the session is outside a transaction.
+    fn ready_for_query(&mut self) {
+        self.send_notifications();
+        encode::ready_for_query(&mut self.output, self.session.status());
+    }
+
+    /// Puts what others have notified into the output; false when there is nothing, or a transaction is open.
+    pub fn send_notifications(&mut self) -> bool {
+        if self.session.status() != b'I' {
+            return false;
+        }
+        let notifications = self.session.handle().mailbox.take();
+        for notification in &notifications {
+            let message = &notification.message;
+            encode::notification(
+                &mut self.output,
+                notification.process_id,
+                &message.channel,
+                &message.payload,
+            );
+        }
+        !notifications.is_empty()
     }
 
     fn report(&mut self, error: &Error, text: Option<&str>) {

@@ -4,7 +4,7 @@
 //! cannot be split away or freed under a reader. A tree's root page never changes. Leaves have no
 //! sibling links: whoever leaves a leaf goes down again with its fence as the key.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use types::sqlstate::SqlState;
 use types::{Error, Result};
@@ -26,6 +26,8 @@ pub struct Tree {
     pub pages: AtomicI64,
     /// Its pages are being freed.
     pub dropped: AtomicBool,
+    /// When what was loaded into it without versions was committed; zero when it was not, or before this start.
+    pub loaded_at: AtomicU64,
 }
 
 impl Tree {
@@ -36,6 +38,7 @@ impl Tree {
             records: AtomicI64::new(0),
             pages: AtomicI64::new(1),
             dropped: AtomicBool::new(false),
+            loaded_at: AtomicU64::new(0),
         }
     }
 

@@ -57,6 +57,11 @@ impl Active {
         writing
     }
 
+    /// The newest timestamp whose commit is visible.
+    pub fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
     /// The newest timestamp, held against the sweeper until `release`.
     pub fn hold(&self) -> u64 {
         let mut snapshots = self.snapshots.lock();
@@ -96,13 +101,13 @@ impl OnDurable for CommitHook {
         self.active.visible.store(end.0, Ordering::Release);
         self.active.end_writing(&self.tx);
         self.active.commits.fetch_add(1, Ordering::Relaxed);
-        self.tx.done.set();
+        self.tx.bump();
         self.settled.set();
     }
 
     fn failed(&self) {
         // Those who wait for its rows find the log failed; the rows stay its own.
-        self.tx.done.set();
+        self.tx.end();
         self.settled.set();
     }
 }

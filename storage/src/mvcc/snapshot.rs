@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Active;
+use super::serializable::Tracked;
 use crate::undo::{TxState, Writer};
 
 /// Keeps the versions of its timestamp from being swept.
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub tx: Arc<TxState>,
     /// Own commands below this are seen.
     pub command: u32,
+    /// Where a SERIALIZABLE transaction's reads and writes are noted.
+    tracked: Option<Arc<Tracked>>,
     _hold: Arc<Hold>,
 }
 
@@ -31,7 +34,32 @@ impl Snapshot {
     pub fn take(active: &Arc<Active>, tx: &Arc<TxState>, command: u32) -> Snapshot {
         let timestamp = active.hold();
         let hold = Arc::new(Hold { timestamp, active: active.clone() });
-        Snapshot { timestamp, tx: tx.clone(), command, _hold: hold }
+        Snapshot { timestamp, tx: tx.clone(), command, tracked: None, _hold: hold }
+    }
+
+    /// Notes from now on what is read and written with it.
+    pub fn tracked_by(self, tracked: Option<Arc<Tracked>>) -> Snapshot {
+        Snapshot { tracked, ..self }
+    }
+
+    /// Of a SERIALIZABLE transaction.
+    #[inline]
+    pub fn tracked(&self) -> Option<&Arc<Tracked>> {
+        self.tracked.as_ref()
+    }
+
+    #[inline]
+    pub fn note_key(&self, tree: u64, key: &[u8]) {
+        if let Some(tracked) = &self.tracked {
+            tracked.read_key(tree, key);
+        }
+    }
+
+    #[inline]
+    pub fn note_write(&self, tree: u64, key: &[u8]) {
+        if let Some(tracked) = &self.tracked {
+            tracked.wrote_key(tree, key);
+        }
     }
 
     /// The same time, a later command.
@@ -41,7 +69,7 @@ impl Snapshot {
 
     /// Sees everything: for records that belong to another record, which was looked at already.
     pub fn all_seeing(&self) -> Snapshot {
-        Snapshot { timestamp: u64::MAX - 2, command: u32::MAX, ..self.clone() }
+        Snapshot { timestamp: u64::MAX - 2, command: u32::MAX, tracked: None, ..self.clone() }
     }
 
     /// True when this statement sees what `writer` wrote.

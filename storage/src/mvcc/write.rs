@@ -7,12 +7,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 use super::Snapshot;
+use super::lock::{Asking, Mode, Owner, running};
+use super::wait_graph::{Blockers, deadline};
 use crate::btree::node::{Node, NodeMut};
 use crate::btree::{Tree, redo};
 use crate::buffer::WriteGuard;
@@ -52,7 +54,7 @@ impl Replaced {
 /// What the newest version says to a writer.
 enum Standing {
     Free,
-    Wait(Arc<TxState>),
+    Wait(Owner),
     Own {
         this_command: bool,
     },
@@ -144,17 +146,25 @@ impl Write<'_> {
         if Arc::ptr_eq(&writer.tx, self.tx) {
             return Standing::Own { this_command: writer.command >= self.snapshot.command };
         }
+        if let Some(signal) = running(&writer.tx) {
+            return Standing::Wait((writer.tx.clone(), signal));
+        }
         match writer.tx.fate() {
-            Fate::Running => Standing::Wait(writer.tx.clone()),
             Fate::Committed(timestamp) if timestamp > self.snapshot.timestamp => Standing::Newer,
             _ => Standing::Free,
         }
     }
 
-    fn wait(&self, owner: &Arc<TxState>) -> Result<()> {
-        self.engine.waits.wait_for(self.tx, owner, self.lock_timeout)?;
-        // After a failed commit the owner stays what it is; so do its rows.
-        self.engine.pager.log.check_healthy()
+    fn place<'k>(&'k self, tree: u64, key: &'k [u8]) -> Place<'k> {
+        Place {
+            write: self,
+            tree,
+            key,
+            asking: Asking { queue: true, jump: false },
+            deadline: None,
+            queued: false,
+            fulfilled: false,
+        }
     }
 
     /// Adds a record; `flags` says whether it is a pointer to overflow chunks.
@@ -164,6 +174,7 @@ impl Write<'_> {
 
     fn try_insert(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<InsertOutcome> {
         let pager = &self.engine.pager;
+        let mut place = self.place(tree.id, key);
         loop {
             let mut leaf = tree.leaf_write(pager, key)?;
             let node = Node::new(leaf.page());
@@ -178,6 +189,7 @@ impl Write<'_> {
                         }
                         continue;
                     }
+                    self.snapshot.note_write(tree.id, key);
                     let count = node.count();
                     let (_, end) = log_row(
                         &pager.log,
@@ -192,13 +204,15 @@ impl Write<'_> {
                     leaf.set_lsn(end);
                     versions_of(self.engine, &mut leaf).insert(at, count, &self.writer());
                     tree.records.fetch_add(1, Ordering::Relaxed);
+                    place.fulfilled = true;
                     return Ok(InsertOutcome::Done);
                 }
                 Ok(at) => {
                     let entry = Self::entry(&leaf, at);
                     if let Standing::Wait(owner) = self.standing(entry) {
+                        let blockers = place.blockers(RowLock::Update.mode(), Some(owner));
                         drop(leaf);
-                        self.wait(&owner)?;
+                        place.wait(blockers)?;
                         continue;
                     }
                     if !node.is_ghost(at) {
@@ -208,7 +222,9 @@ impl Write<'_> {
                         self.make_room_to_replace(tree, leaf, key, record.len())?;
                         continue;
                     }
+                    self.snapshot.note_write(tree.id, key);
                     self.revive(tree, &mut leaf, at, key, record, flags)?;
+                    place.fulfilled = true;
                     return Ok(InsertOutcome::Done);
                 }
             }
@@ -278,15 +294,15 @@ impl Write<'_> {
     /// What an update or delete must know before it changes slot `at`: `None` to go on.
     fn obstacle(
         &self,
-        tree: &Tree,
         leaf: &WriteGuard<'_>,
         at: usize,
-        key: &[u8],
+        place: &mut Place<'_>,
         mode: RowLock,
-    ) -> Result<Option<std::result::Result<WriteOutcome, Arc<TxState>>>> {
+    ) -> Result<Option<std::result::Result<WriteOutcome, Blockers>>> {
+        let mode = mode.mode();
         let ghost = Node::new(leaf.page()).is_ghost(at);
         match self.standing(Self::entry(leaf, at)) {
-            Standing::Wait(owner) => return Ok(Some(Err(owner))),
+            Standing::Wait(owner) => return Ok(Some(Err(place.blockers(mode, Some(owner))))),
             Standing::Own { this_command: true } => return Ok(Some(Ok(WriteOutcome::SelfModified))),
             Standing::Newer => {
                 if self.isolation != IsolationLevel::ReadCommitted {
@@ -295,7 +311,7 @@ impl Write<'_> {
                 if ghost {
                     return Ok(Some(Ok(WriteOutcome::Missing)));
                 }
-                if !self.engine.locks.holds(tree.id, key, RowLock::NoKeyUpdate, self.tx) {
+                if !place.is_locked() {
                     return Ok(Some(Ok(WriteOutcome::Changed)));
                 }
             }
@@ -305,7 +321,11 @@ impl Write<'_> {
                 }
             }
         }
-        Ok(self.engine.locks.blocker(tree.id, key, mode, self.tx).map(Err))
+        if self.engine.locks.is_empty() {
+            return Ok(None);
+        }
+        let blockers = place.blockers(mode, None);
+        Ok(if blockers.is_empty() { None } else { Some(Err(blockers)) })
     }
 
     /// Replaces a record.
@@ -314,15 +334,16 @@ impl Write<'_> {
     }
 
     fn try_update(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<Replaced> {
+        let mut place = self.place(tree.id, key);
         loop {
             let mut leaf = tree.leaf_write(&self.engine.pager, key)?;
             let node = Node::new(leaf.page());
             let Ok(at) = node.search(key) else { return Ok(Replaced::nothing(WriteOutcome::Missing)) };
-            match self.obstacle(tree, &leaf, at, key, RowLock::NoKeyUpdate)? {
+            match self.obstacle(&leaf, at, &mut place, RowLock::NoKeyUpdate)? {
                 Some(Ok(outcome)) => return Ok(Replaced::nothing(outcome)),
-                Some(Err(owner)) => {
+                Some(Err(blockers)) => {
                     drop(leaf);
-                    self.wait(&owner)?;
+                    place.wait(blockers)?;
                     continue;
                 }
                 None => {}
@@ -331,6 +352,7 @@ impl Write<'_> {
                 self.make_room_to_replace(tree, leaf, key, record.len())?;
                 continue;
             }
+            self.snapshot.note_write(tree.id, key);
             let count = node.count();
             let (old, old_flags) = (node.record(at).to_vec(), node.flags(at));
             let change = RowChange::between(&old, old_flags, record, flags);
@@ -342,6 +364,7 @@ impl Write<'_> {
             let before = self.before(&change, lsn);
             versions_of(self.engine, &mut leaf).push(at, count, self.writer(), before);
             drop(leaf);
+            place.fulfilled = true;
             return Ok(Replaced { outcome: WriteOutcome::Done, old, old_flags });
         }
     }
@@ -366,19 +389,21 @@ impl Write<'_> {
     }
 
     fn try_delete(&self, tree: &Tree, key: &[u8]) -> Result<Replaced> {
+        let mut place = self.place(tree.id, key);
         loop {
             let mut leaf = tree.leaf_write(&self.engine.pager, key)?;
             let node = Node::new(leaf.page());
             let Ok(at) = node.search(key) else { return Ok(Replaced::nothing(WriteOutcome::Missing)) };
-            match self.obstacle(tree, &leaf, at, key, RowLock::Update)? {
+            match self.obstacle(&leaf, at, &mut place, RowLock::Update)? {
                 Some(Ok(outcome)) => return Ok(Replaced::nothing(outcome)),
-                Some(Err(owner)) => {
+                Some(Err(blockers)) => {
                     drop(leaf);
-                    self.wait(&owner)?;
+                    place.wait(blockers)?;
                     continue;
                 }
                 None => {}
             }
+            self.snapshot.note_write(tree.id, key);
             let count = node.count();
             let (old, old_flags) = (node.record(at).to_vec(), node.flags(at));
             let (_, end) =
@@ -389,7 +414,60 @@ impl Write<'_> {
             versions.push(at, count, self.writer(), Before::Same);
             versions.has_deletes = true;
             tree.records.fetch_sub(1, Ordering::Relaxed);
+            place.fulfilled = true;
             return Ok(Replaced { outcome: WriteOutcome::Done, old, old_flags });
+        }
+    }
+}
+
+/// A writer's place in the queue for a record: taken when it must wait, left when dropped.
+struct Place<'a> {
+    write: &'a Write<'a>,
+    tree: u64,
+    key: &'a [u8],
+    asking: Asking,
+    /// Of all waits for this record together.
+    deadline: Option<Instant>,
+    queued: bool,
+    /// It has written: those behind wait for its end now.
+    fulfilled: bool,
+}
+
+impl Place<'_> {
+    fn lock_key(&self) -> (u64, Box<[u8]>) {
+        (self.tree, Box::from(self.key))
+    }
+
+    /// Who is in the way; takes the place if anybody is.
+    fn blockers(&mut self, mode: Mode, owner: Option<Owner>) -> Blockers {
+        let locks = &self.write.engine.locks;
+        let found = locks.blockers(&self.lock_key(), mode, self.write.tx, owner, self.asking);
+        self.queued |= found.is_some();
+        found.unwrap_or_default()
+    }
+
+    /// True when the transaction holds a lock on the record that lets nobody change it.
+    fn is_locked(&self) -> bool {
+        let locks = &self.write.engine.locks;
+        let modes = RowLock::NoKeyUpdate.mode().bit | RowLock::Update.mode().bit;
+        !locks.is_empty() && locks.holds(&self.lock_key(), modes, self.write.tx)
+    }
+
+    fn wait(&mut self, blockers: Blockers) -> Result<()> {
+        let Write { engine, tx, lock_timeout, .. } = self.write;
+        if self.deadline.is_none() {
+            self.deadline = deadline(*lock_timeout);
+        }
+        self.asking.jump = engine.waits.wait(tx, blockers, None, self.deadline)?;
+        // After a failed commit the owner stays what it is; so do its rows.
+        engine.pager.log.check_healthy()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.queued {
+            self.write.engine.locks.leave_queue(&self.lock_key(), self.write.tx, !self.fulfilled);
         }
     }
 }

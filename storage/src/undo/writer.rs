@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::wait::Signal;
 use crate::wal::Lsn;
 
@@ -24,6 +26,8 @@ pub struct TxState {
     pub id: u64,
     /// The session's process id, for deadlock reports.
     pub process_id: i32,
+    /// Who waits and is waited for: the same for all that one process does.
+    pub session: u64,
     fate: AtomicU64,
     /// First and last record in the log; zero when there is none.
     first: AtomicU64,
@@ -32,10 +36,14 @@ pub struct TxState {
     commit: AtomicU64,
     /// Log that undoing it, or ending it, may still need.
     owed: AtomicU64,
-    /// Set when it ends, committed or undone.
-    pub done: Arc<Signal>,
-    /// Set once it holds no lock any more, which is after `done`.
-    pub released: Arc<Signal>,
+    turn: Mutex<Turn>,
+}
+
+/// What others wait for: made when somebody does.
+#[derive(Default)]
+struct Turn {
+    next: Option<Arc<Signal>>,
+    over: bool,
 }
 
 impl TxState {
@@ -43,13 +51,46 @@ impl TxState {
         TxState {
             id,
             process_id,
+            session: if process_id == 0 { id } else { (1 << 63) | u64::from(process_id as u32) },
             fate: AtomicU64::new(RUNNING),
             first: AtomicU64::new(0),
             last: AtomicU64::new(0),
             commit: AtomicU64::new(0),
             owed: AtomicU64::new(0),
-            done: Signal::new(),
-            released: Signal::new(),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Set the next time that something of this transaction is given back: all, when it ends, or what came
+    /// after a savepoint; also when it leaves a queue. Take it before making sure that there is something to wait for.
+    pub fn signal(&self) -> Arc<Signal> {
+        let mut turn = self.turn.lock();
+        let over = turn.over;
+        let signal = turn.next.get_or_insert_with(Signal::new).clone();
+        drop(turn);
+        if over {
+            signal.set();
+        }
+        signal
+    }
+
+    /// Lets those who wait for it look again.
+    pub fn bump(&self) {
+        let signal = self.turn.lock().next.take();
+        if let Some(signal) = signal {
+            signal.set();
+        }
+    }
+
+    /// The last bump: there will be nothing to wait for.
+    pub fn end(&self) {
+        let signal = {
+            let mut turn = self.turn.lock();
+            turn.over = true;
+            turn.next.take()
+        };
+        if let Some(signal) = signal {
+            signal.set();
         }
     }
 

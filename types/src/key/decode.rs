@@ -10,6 +10,7 @@ use super::{
 use crate::Result;
 use crate::datatype::{DataType, Physical};
 use crate::datetime::Interval;
+use crate::json::order::{self, KeySource};
 use crate::numeric::{Magnitude, Numeric, Parts};
 use crate::value::{ArrayDimension, ArrayValue, Value};
 
@@ -49,6 +50,28 @@ impl Reader<'_> {
                 byte => out.push(byte),
             }
         }
+    }
+}
+
+impl KeySource for Reader<'_> {
+    fn byte(&mut self) -> Result<u8> {
+        Reader::byte(self)
+    }
+
+    fn count(&mut self) -> Result<u32> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    fn text(&mut self) -> Result<String> {
+        String::from_utf8(self.bytes()?).map_err(|_| malformed("text that is not UTF-8"))
+    }
+
+    fn number(&mut self) -> Result<Numeric> {
+        read_numeric(self)
+    }
+
+    fn malformed(&self) -> crate::Error {
+        malformed("a jsonb value of unknown form")
     }
 }
 
@@ -99,6 +122,7 @@ fn simple_code(physical: Physical) -> u8 {
         Physical::Bytea => 11,
         Physical::Uuid => 12,
         Physical::Composed => 13,
+        Physical::Jsonb => 15,
     }
 }
 
@@ -146,6 +170,7 @@ fn read_form(reader: &mut Reader<'_>, form: u8, element: Option<DataType>, depth
             Value::Array(Arc::new(ArrayValue { element, dimensions, elements }))
         }
         14 => Value::Record(read_elements(reader, None, depth)?.into()),
+        15 => Value::jsonb(&order::read_key(reader, 0)?).map_err(|_| malformed("a bad jsonb value"))?,
         _ => return Err(malformed("a value of unknown form")),
     })
 }
@@ -185,6 +210,7 @@ fn element_type(elements: &[Value]) -> DataType {
         Some(Value::Interval(_)) => DataType::INTERVAL,
         Some(Value::Bytea(_)) => DataType::BYTEA,
         Some(Value::Uuid(_)) => DataType::UUID,
+        Some(Value::Jsonb(_)) => DataType::JSONB,
         Some(Value::Record(_)) => DataType::RECORD,
         Some(Value::Text(_) | Value::Array(_) | Value::Null) | None => DataType::TEXT,
     }

@@ -5,6 +5,7 @@ use super::{
     NUMERIC_POSITIVE, NUMERIC_ZERO, PRESENT,
 };
 use crate::datetime::Interval;
+use crate::json::{Jsonb, order};
 use crate::numeric::{Numeric, signed};
 use crate::sqlstate::SqlState;
 use crate::value::Value;
@@ -34,6 +35,7 @@ fn write_nested(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<()> {
         Value::Text(v) => bytes(v.as_bytes(), out),
         Value::Bytea(v) => bytes(v, out),
         Value::Uuid(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Jsonb(v) => jsonb(Jsonb(v), out),
         Value::Array(array) => {
             elements(&array.elements, out, depth)?;
             out.push(u8::try_from(array.dimensions.len()).unwrap_or(u8::MAX));
@@ -82,6 +84,7 @@ fn form_code(value: &Value) -> u8 {
         Value::Uuid(_) => 12,
         Value::Array(_) => 13,
         Value::Record(_) => 14,
+        Value::Jsonb(_) => 15,
     }
 }
 
@@ -101,9 +104,15 @@ pub(super) fn write_stored(data: &Data, at: usize, out: &mut Vec<u8>) -> Result<
         Data::Interval(v) => interval(v[at], out),
         Data::Text(v) | Data::Bytea(v) => bytes(v.get(at), out),
         Data::Uuid(v) => out.extend_from_slice(&v[at].to_be_bytes()),
+        Data::Jsonb(v) => jsonb(Jsonb(v.get(at)), out),
         Data::Composed(v) => write_value(&v[at], out)?,
     }
     Ok(())
+}
+
+/// Appends the key bytes of a jsonb value.
+pub(crate) fn jsonb(value: Jsonb<'_>, out: &mut Vec<u8>) {
+    order::write_key(value, out, bytes, numeric);
 }
 
 #[inline]

@@ -90,6 +90,7 @@ const BYTEA: u8 = 11;
 const UUID: u8 = 12;
 const ARRAY: u8 = 13;
 const RECORD: u8 = 14;
+const JSONB: u8 = 15;
 
 /// Appends any value with a tag that says its form. 54001 when it nests too deep.
 pub(crate) fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<()> {
@@ -133,6 +134,7 @@ fn write_nested(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<()> {
         }
         Value::Text(v) => sized(TEXT, v.as_bytes(), out)?,
         Value::Bytea(v) => sized(BYTEA, v, out)?,
+        Value::Jsonb(v) => sized(JSONB, v, out)?,
         Value::Uuid(v) => tagged(UUID, &v.to_le_bytes(), out),
         Value::Array(array) => {
             tagged(ARRAY, &array.element.oid.to_le_bytes(), out);
@@ -204,6 +206,11 @@ fn read_nested(bytes: &mut &[u8], depth: usize) -> Result<Value> {
         INTERVAL => Value::Interval(interval_from(take(bytes)?)),
         TEXT => Value::text(checked_str(take_sized(bytes)?)?),
         BYTEA => Value::Bytea(take_sized(bytes)?.into()),
+        JSONB => {
+            let bytes = take_sized(bytes)?;
+            crate::json::binary::check(bytes)?;
+            Value::Jsonb(bytes.into())
+        }
         UUID => Value::Uuid(u128::from_le_bytes(take(bytes)?)),
         ARRAY => {
             let oid = u32::from_le_bytes(take(bytes)?);
@@ -244,7 +251,7 @@ fn read_all(bytes: &mut &[u8], depth: usize) -> Result<Vec<Value>> {
     (0..count).map(|_| read_nested(bytes, depth + 1)).collect()
 }
 
-const PHYSICALS: [Physical; 13] = [
+const PHYSICALS: [Physical; 14] = [
     Physical::Bool,
     Physical::Int16,
     Physical::Int32,
@@ -258,6 +265,7 @@ const PHYSICALS: [Physical; 13] = [
     Physical::Bytea,
     Physical::Uuid,
     Physical::Composed,
+    Physical::Jsonb,
 ];
 
 fn physical_code(physical: Physical) -> u8 {

@@ -201,6 +201,20 @@ impl RowDecoder {
                     strings.push(bytes.unwrap_or_default());
                 }
             }
+            (Slot::Variable(ordinal, Variable::Jsonb), Data::Jsonb(values)) => {
+                for record in records {
+                    match self.variable(record, column, ordinal)? {
+                        Some(bytes) => {
+                            crate::json::binary::check(bytes)?;
+                            values.push(bytes);
+                        }
+                        None => {
+                            nulls.push(values.len());
+                            values.push(b"");
+                        }
+                    }
+                }
+            }
             (Slot::Variable(ordinal, Variable::Numeric), Data::Numeric(values)) => {
                 for record in records {
                     match self.variable(record, column, ordinal)? {

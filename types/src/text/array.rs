@@ -354,6 +354,7 @@ pub(super) fn natural_type(value: &Value) -> DataType {
         Value::Text(_) | Value::Null => DataType::TEXT,
         Value::Bytea(_) => DataType::BYTEA,
         Value::Uuid(_) => DataType::UUID,
+        Value::Jsonb(_) => DataType::JSONB,
         Value::Array(array) => array.element.array_of().unwrap_or(DataType::TEXT_ARRAY),
         Value::Record(_) => DataType::RECORD,
     }

@@ -8,6 +8,8 @@ use super::string;
 use super::{name_value, utf8};
 use crate::datatype::{DataType, Physical};
 use crate::datetime::{self, Interval};
+use crate::json::{self, Json, Jsonb};
+use crate::jsonpath::JsonPath;
 use crate::numeric::Numeric;
 use crate::sqlstate::SqlState;
 use crate::value::{ArrayDimension, ArrayValue, Value};
@@ -78,6 +80,15 @@ fn read_nested(data_type: DataType, bytes: &[u8], depth: usize) -> Result<Value>
             0 => Value::text(""),
             byte => Value::text(char::from(byte).to_string()),
         },
+        Physical::Text if data_type.oid == DataType::JSON.oid => {
+            let text = utf8(bytes)?;
+            json::validate(text)?;
+            Value::text(text)
+        }
+        Physical::Text if data_type.oid == DataType::JSONPATH.oid => {
+            Value::text(JsonPath::parse(versioned(bytes, "jsonpath")?)?.to_string())
+        }
+        Physical::Jsonb => Value::jsonb(&Json::parse(versioned(bytes, "jsonb")?)?)?,
         Physical::Text => Value::text(utf8(bytes)?),
         Physical::Bytea => Value::Bytea(bytes.into()),
         Physical::Uuid => Value::Uuid(u128::from_be_bytes(exactly(bytes)?)),
@@ -205,6 +216,7 @@ pub fn write_binary(value: &Value, data_type: DataType, out: &mut Vec<u8>) {
         Value::Text(v) => write_text(v.as_bytes(), data_type, out),
         Value::Bytea(v) => out.extend_from_slice(v),
         Value::Uuid(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Jsonb(v) => write_jsonb(v, out),
         Value::Array(array) => write_array(array, data_type, out),
         Value::Record(fields) => {
             out.extend_from_slice(&i32::try_from(fields.len()).unwrap_or(i32::MAX).to_be_bytes());
@@ -217,12 +229,32 @@ pub fn write_binary(value: &Value, data_type: DataType, out: &mut Vec<u8>) {
     }
 }
 
+/// The version of the binary form of jsonb and jsonpath, which is their text behind it.
+const VERSION: u8 = 1;
+
+/// The text behind the version. XX000 for another version, as PostgreSQL.
+fn versioned<'b>(bytes: &'b [u8], name: &str) -> Result<&'b str> {
+    match bytes.split_first() {
+        Some((&VERSION, text)) => utf8(text),
+        Some((version, _)) => Err(Error::internal(format!("unsupported {name} version number {version}"))),
+        None => Err(Error::new(SqlState::PROTOCOL_VIOLATION, "no data left in message")),
+    }
+}
+
+fn write_jsonb(value: &[u8], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    json::write_text(Jsonb(value), out);
+}
+
 fn write_text(text: &[u8], data_type: DataType, out: &mut Vec<u8>) {
     if data_type.oid == DataType::CHAR.oid {
         // One byte, also where there is none.
         let first = std::str::from_utf8(text).ok().and_then(|text| text.chars().next());
         out.push(first.and_then(|first| u8::try_from(first).ok()).unwrap_or(0));
     } else {
+        if data_type.oid == DataType::JSONPATH.oid {
+            out.push(VERSION);
+        }
         string::write_text(text, data_type, out);
     }
 }
@@ -279,6 +311,7 @@ pub fn write_vector_binary(vector: &Vector, row: usize, data_type: DataType, out
         Data::Text(v) => write_text(v.get(at), data_type, out),
         Data::Bytea(v) => out.extend_from_slice(v.get(at)),
         Data::Uuid(v) => out.extend_from_slice(&v[at].to_be_bytes()),
+        Data::Jsonb(v) => write_jsonb(v.get(at), out),
         Data::Composed(v) => write_binary(&v[at], data_type, out),
     }
 }
