@@ -11,8 +11,9 @@ use server::login::Login;
 use server::scheduler::cores::Cores;
 use server::session::settings::Settings;
 use server::wire::listener::Listener;
-use storage::StoreOptions;
+use storage::{Store, StoreOptions};
 use tokio::sync::watch;
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 #[derive(Parser)]
@@ -33,10 +34,19 @@ struct CommandLine {
 enum Command {
     /// Serve a data directory, making it if it is missing (the default)
     Serve(ServeArgs),
+    /// Verify a data directory that no server has open: checksums, trees, page ownership
+    Check(CheckArgs),
     /// Make a data directory, with a password for its superusers if one is given
     Init(InitArgs),
     /// Print the version
     Version,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    data: std::path::PathBuf,
 }
 
 #[derive(Args)]
@@ -71,6 +81,12 @@ fn main() -> ExitCode {
         Some(Command::Version) => {
             println!("cairn {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
+        }
+        Some(Command::Check(args)) => {
+            return match check(&args.data) {
+                Ok(false) => ExitCode::FAILURE,
+                result => exit(result.map(|_| ())),
+            };
         }
         Some(Command::Init(args)) => return exit(init(args)),
         Some(Command::Serve(args)) => args,
@@ -110,6 +126,35 @@ fn one_line(error: &Error) -> String {
         }
     }
     line.replace('\n', " ")
+}
+
+/// Opens the directory, which completes the recovery that a crash left to do, and verifies the store. True
+/// when it is sound.
+fn check(data: &std::path::Path) -> Result<bool> {
+    if !Store::exists(data) {
+        return Err(Error::new(
+            SqlState::UNDEFINED_FILE,
+            format!("directory \"{}\" holds no cairn database", data.display()),
+        ));
+    }
+    let store = Store::open(StoreOptions::new(data))?;
+    let report = store.check()?;
+    for problem in &report.problems {
+        println!("{problem}");
+    }
+    println!(
+        "{} trees, {} pages, {} records: {}",
+        report.trees,
+        report.pages,
+        report.records,
+        match report.problems.len() {
+            0 => "no problems".to_owned(),
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        }
+    );
+    store.close()?;
+    Ok(report.problems.is_empty())
 }
 
 fn serve(args: ServeArgs) -> Result<()> {

@@ -103,14 +103,16 @@ impl<'t> BulkBuilder<'t> {
 
     fn flush(&mut self, next: Option<&[u8]>) -> Result<()> {
         crate::wait::check_interrupt()?;
-        let mut rest = self.bytes.as_slice();
-        let entries = self.lengths.iter().map(|(key, record)| {
-            let (this, after) = rest.split_at(key + record);
-            rest = after;
-            let (key, record) = this.split_at(*key);
-            (key, record, 0u8)
-        });
-        self.tree.append_leaf(&self.engine.pager, entries, next)?;
+        self.engine.with_room(|| {
+            let mut rest = self.bytes.as_slice();
+            let entries = self.lengths.iter().map(|(key, record)| {
+                let (this, after) = rest.split_at(key + record);
+                rest = after;
+                let (key, record) = this.split_at(*key);
+                (key, record, 0u8)
+            });
+            self.tree.append_leaf(&self.engine.pager, entries, next)
+        })?;
         self.tree.records.fetch_add(self.lengths.len() as i64, Ordering::Relaxed);
         self.bytes.clear();
         self.lengths.clear();

@@ -7,12 +7,51 @@
 use std::sync::atomic::Ordering;
 
 use types::Result;
+use types::sqlstate::SqlState;
 
 use crate::engine::Engine;
 use crate::wal::record::{CheckpointData, OpenTransaction};
-use crate::wal::{Lsn, Record};
+use crate::wal::{Lsn, Record, Room};
 
 impl Engine {
+    /// Ends all writing when something failed for another reason than a full disk: an old control slot or
+    /// log file of which it is unknown whether it is still there must not be relied on.
+    fn fatal_unless_full<R>(&self, result: Result<R>) -> Result<R> {
+        if let Err(error) = &result
+            && error.code() != SqlState::DISK_FULL
+        {
+            self.pager.log.fail(error.clone());
+        }
+        result
+    }
+
+    /// Has log files ready for what is to come, undoes what waited for room, and makes a checkpoint when there
+    /// is enough log since the last. 53100 while there is no room.
+    pub fn checkpointer_round(&self) -> Result<()> {
+        let log = &self.pager.log;
+        if let Err(error) = log.prepare_ahead().and_then(|()| self.settle_unfinished()) {
+            // Files that nobody needs any more can be used again.
+            if error.code() == SqlState::DISK_FULL {
+                self.checkpoint_for_room()?;
+            }
+            return Err(error);
+        }
+        let since = log.end().0 - self.checkpoint_end.load(Ordering::Acquire);
+        if since >= self.checkpoint_log_bytes { self.checkpoint(false) } else { Ok(()) }
+    }
+
+    /// A checkpoint to get room in the log: files that nobody needs any more are used again. False when
+    /// there is too little log since the last one for that.
+    pub fn checkpoint_for_room(&self) -> Result<bool> {
+        let log = &self.pager.log;
+        let since = self.checkpoint_end.load(Ordering::Acquire);
+        if log.segments().number(since) == log.segments().number(log.end().0) {
+            return Ok(false);
+        }
+        self.checkpoint(false)?;
+        Ok(true)
+    }
+
     /// Makes a checkpoint; `clean` promises that nothing is written after it.
     pub fn checkpoint(&self, clean: bool) -> Result<()> {
         let _one_at_a_time = self.checkpointing.lock();
@@ -31,11 +70,7 @@ impl Engine {
         let written = self.pager.pool.written_count();
         self.pager.pool.write_back_all()?;
         let redo = self.pager.pool.oldest_change(begin);
-        let synced = self.pager.pool.file().sync();
-        if let Err(error) = &synced {
-            self.pager.log.fail(error.clone());
-        }
-        synced?;
+        self.fatal_unless_full(self.pager.pool.file().sync())?;
         let trees = self.directory.all();
         let data = CheckpointData {
             redo,
@@ -55,17 +90,15 @@ impl Engine {
         let oldest_open = data.open.iter().map(|open| open.first).min().unwrap_or(redo);
         let mut body = Vec::new();
         Record::Checkpoint(data).encode(&mut body);
-        let (lsn, end) = self.pager.log.append(&body, |_, _| ())?;
+        let (lsn, end) = self.pager.log.append(&body, Room::Kept { pays: 0 }, |_, _| ())?;
+        self.pager.log.keep_for_checkpoint(end.0 - lsn.0);
         self.pager.log.flush(end)?;
         let updated = self.control.lock().update(lsn, clean);
-        if let Err(error) = &updated {
-            self.pager.log.fail(error.clone());
-        }
-        updated?;
+        self.fatal_unless_full(updated)?;
         self.checkpoint_end.store(end.0, Ordering::Release);
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         let needed = self.oldest_needed(redo.min(lsn).min(oldest_open));
-        self.pager.log.segments().recycle(needed.0, end.0)?;
+        self.fatal_unless_full(self.pager.log.segments().recycle(needed.0, end.0))?;
         tracing::debug!(
             %lsn,
             %redo,

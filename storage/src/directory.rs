@@ -20,7 +20,9 @@ use crate::mvcc::write::Write;
 use crate::page::{self, PageId};
 use crate::transaction::{InsertOutcome, WriteOutcome};
 use crate::undo::version::Entry;
-use crate::wal::PageOp;
+use crate::wal::{PageOp, Room};
+
+const FREE: Room = Room::Free { owes: 0 };
 
 /// The directory's own tree; its root is the page after the first bitmap.
 pub const DIRECTORY: u64 = 0;
@@ -125,7 +127,7 @@ impl Engine {
     /// Writes the directory's record first: if the process dies before the root is there, undoing the
     /// record finds nothing to free.
     pub fn create_tree(&self, write: &Write<'_>, id: u64) -> Result<Arc<Tree>> {
-        let root = self.pager.space.reserve();
+        let root = self.pager.reserve(FREE)?;
         let release = |_: &Error| self.pager.space.release(root);
         let directory = self.directory.root();
         let outcome = write.insert(&directory, &key_of(id), &root.0.to_le_bytes(), 0).inspect_err(release)?;
@@ -143,7 +145,7 @@ impl Engine {
         NodeMut::format(&mut image, root, id, 0, &[], None);
         let (head, tail) = Node::new(&image).image();
         let mut guard = self.pager.pool.create(root)?;
-        self.pager.smo(id, &mut [&mut guard], vec![(0, PageOp::Image { head, tail })], &[(root, true)])
+        self.pager.smo(id, &mut [&mut guard], vec![(0, PageOp::Image { head, tail })], &[(root, true)], FREE)
     }
 
     /// Marks a tree for removal once the transaction has committed and no snapshot needs it.
@@ -191,7 +193,7 @@ impl Engine {
         if let Ok(at) = node.search(&key_of(id)) {
             let count = node.count();
             let part = PageOp::Purge { slots: vec![at as u16] };
-            self.pager.smo(DIRECTORY, &mut [&mut leaf], vec![(0, part)], &[])?;
+            self.pager.smo(DIRECTORY, &mut [&mut leaf], vec![(0, part)], &[], FREE)?;
             if let Some(versions) = leaf.versions_mut() {
                 versions.remove(at, count);
             }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
+use crate::buffer::guard::Held;
 use crate::control::Control;
 use crate::directory::Directory;
 use crate::disk::Disk;
@@ -20,10 +22,10 @@ use crate::mvcc::wait_graph::WaitGraph;
 use crate::mvcc::write::Write;
 use crate::mvcc::{Active, Snapshot};
 use crate::pager::Pager;
-use crate::transaction::IsolationLevel;
+use crate::transaction::{IsolationLevel, Locks};
 use crate::undo::TxState;
 use crate::wait::Signal;
-use crate::wal::{Lsn, Record};
+use crate::wal::{Lsn, Record, Room};
 
 pub struct Engine {
     pub disk: Arc<dyn Disk>,
@@ -46,6 +48,25 @@ pub struct Engine {
     recovering: AtomicBool,
     /// Transactions whose old versions are partly in the log only.
     spilled: Mutex<Vec<Weak<TxState>>>,
+    /// Rollbacks that found no room on the disk.
+    unfinished: Mutex<Vec<Unfinished>>,
+    /// Held by a round of the sweeper, and by who wants none meanwhile.
+    pub sweeping: Mutex<()>,
+    /// Dropped trees whose pages are yet to be freed.
+    to_drop: Mutex<Vec<u64>>,
+}
+
+/// A transaction that is over for its session, with what it holds until it is undone.
+pub struct Unfinished {
+    pub tx: Arc<TxState>,
+    pub created: Vec<u64>,
+    pub locks: Locks,
+}
+
+impl Unfinished {
+    fn new(tx: Arc<TxState>) -> Unfinished {
+        Unfinished { tx, created: Vec::new(), locks: Locks::default() }
+    }
 }
 
 impl Engine {
@@ -74,6 +95,9 @@ impl Engine {
             next_chunk: AtomicU64::new(1),
             recovering: AtomicBool::new(recovering),
             spilled: Mutex::new(Vec::new()),
+            unfinished: Mutex::new(Vec::new()),
+            sweeping: Mutex::new(()),
+            to_drop: Mutex::new(Vec::new()),
         }
     }
 
@@ -116,6 +140,82 @@ impl Engine {
         oldest
     }
 
+    /// Runs `work`, which changes nothing when it fails; on a full disk once more after a checkpoint, if that
+    /// gives the log room. The caller holds no latch.
+    pub fn with_room<R>(&self, work: impl Fn() -> Result<R>) -> Result<R> {
+        loop {
+            match work() {
+                Err(error) if error.code() == SqlState::DISK_FULL && !self.is_recovering() => {
+                    Held::assert_none();
+                    if !self.checkpoint_for_room().unwrap_or(false) {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Gets the room that writing back will need: for the double-write file, and the page file up to the last
+    /// page in use. 53100.
+    pub fn keep_room(&self) -> Result<()> {
+        let pool = &self.pager.pool;
+        pool.file().extend_double(pool.write_together())?;
+        pool.file().extend(self.pager.space.end())
+    }
+
+    /// Leaves a rollback that failed for want of room to `settle_unfinished`; passes another `error` on.
+    pub fn undo_later(&self, rest: Unfinished, error: Error) -> Result<()> {
+        if error.code() != SqlState::DISK_FULL {
+            // Its rows stay its own until recovery; who waits for them finds the log failed.
+            rest.locks.release(self, &rest.tx);
+            return Err(error);
+        }
+        tracing::warn!(%error, transaction = rest.tx.id, "rollback waits for room on the disk");
+        self.unfinished.lock().push(rest);
+        Ok(())
+    }
+
+    /// Tries again to undo what could not be undone on a full disk. Called by the checkpointer.
+    pub fn settle_unfinished(&self) -> Result<()> {
+        loop {
+            let Some(rest) = self.unfinished.lock().pop() else { return Ok(()) };
+            if let Err(error) = self.roll_back(&rest.tx) {
+                if error.code() != SqlState::DISK_FULL {
+                    return self.undo_later(rest, error);
+                }
+                self.unfinished.lock().push(rest);
+                return Err(error);
+            }
+            tracing::info!(transaction = rest.tx.id, "rollback completed");
+            rest.created.iter().for_each(|tree| self.drop_later(*tree));
+            rest.locks.release(self, &rest.tx);
+        }
+    }
+
+    /// Has `finish_drops` free the tree.
+    pub fn drop_later(&self, tree: u64) {
+        self.to_drop.lock().push(tree);
+    }
+
+    /// Frees the pages of dropped trees; those for which there is no room in the log stay for later.
+    pub fn finish_drops(&self) -> Result<()> {
+        let trees = std::mem::take(&mut *self.to_drop.lock());
+        for (i, tree) in trees.iter().enumerate() {
+            if let Err(error) = self.finish_drop(*tree) {
+                // A tree that cannot be freed for another reason stays as it is until the next open.
+                let again = if error.code() == SqlState::DISK_FULL { i } else { i + 1 };
+                self.to_drop.lock().extend_from_slice(&trees[again..]);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has_drops(&self) -> bool {
+        !self.to_drop.lock().is_empty()
+    }
+
     /// Runs `work` in a transaction of its own that does not wait to be durable: whoever depends on it
     /// commits later in the same log.
     pub fn in_system_transaction<R>(&self, work: impl FnOnce(&Write<'_>) -> Result<R>) -> Result<R> {
@@ -137,7 +237,9 @@ impl Engine {
                 Ok(value)
             }
             Err(error) => {
-                self.roll_back(&tx)?;
+                if let Err(undoing) = self.roll_back(&tx) {
+                    self.undo_later(Unfinished::new(tx), undoing)?;
+                }
                 Err(error)
             }
         }
@@ -150,8 +252,10 @@ impl Engine {
         Record::Commit { transaction: tx.id, previous: tx.last() }.encode(&mut body);
         let settled = Signal::new();
         let hook = CommitHook { active: self.active.clone(), tx: tx.clone(), settled: settled.clone() };
+        let pays = tx.pay(u64::MAX);
         let note = |start, _| tx.note_commit(start);
-        let (_, end) = self.pager.log.append_commit(&body, Arc::new(hook), note)?;
+        let appended = self.pager.log.append_commit(&body, Room::Kept { pays }, Arc::new(hook), note);
+        let (_, end) = appended.inspect_err(|_| tx.owe(pays))?;
         Ok((settled, end.0))
     }
 
@@ -194,7 +298,12 @@ impl Engine {
     pub fn end_undone(&self, tx: &TxState) -> Result<()> {
         let mut body = Vec::with_capacity(16);
         Record::End { transaction: tx.id }.encode(&mut body);
-        self.pager.log.append(&body, |start, _| tx.note_commit(start))?;
+        let pays = tx.pay(u64::MAX);
+        let appended = self.pager.log.append(&body, Room::Kept { pays }, |start, _| tx.note_commit(start));
+        if let Err(error) = appended {
+            tx.owe(pays);
+            return Err(error);
+        }
         tx.set_undone();
         self.active.end_writing(tx);
         self.active.rollbacks.fetch_add(1, Ordering::Relaxed);

@@ -29,7 +29,7 @@ pub use bulk::BulkBuilder;
 pub use mvcc::advisory::{AdvisoryKey, SessionLocks};
 pub use mvcc::table_lock::TableLock;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};
-pub use store::{CheckReport, LockInfo, LockSubject, Store, StoreOptions, StoreStats, TreeId};
+pub use store::{CheckReport, LockInfo, LockSubject, Store, StoreOptions, StoreStats, TreeId, Upkeep};
 pub use transaction::{
     InsertOutcome, IsolationLevel, LockOutcome, RowLock, Savepoint, Transaction, TransactionOptions,
     WriteOutcome,

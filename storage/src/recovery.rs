@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 use crate::btree::redo;
@@ -111,6 +112,7 @@ impl Engine {
             .collect();
         let redone = self.redo(found, &mut sizes)?;
         self.pager.space.load(&self.pager.pool, found.bitmap_groups)?;
+        self.keep_room()?;
         self.active.reset(found.next_transaction, found.end);
         self.next_chunk.store(found.next_chunk, Ordering::Relaxed);
         self.directory.note_used(found.next_tree.saturating_sub(1));
@@ -125,14 +127,20 @@ impl Engine {
         self.recovered();
         // Undo may have left trees whose creators are gone; a crash may have left dropped ones.
         let dropped = self.load_directory_again()?;
-        for tree in &dropped {
-            self.finish_drop(*tree)?;
+        dropped.iter().for_each(|tree| self.drop_later(*tree));
+        match self.finish_drops() {
+            // The sweeper does it once there is room.
+            Err(error) if error.code() == SqlState::DISK_FULL => {}
+            result => result?,
         }
+        let log_bytes = found.end.0 - found.checkpoint.redo.min(found.checkpoint_lsn).0;
         tracing::info!(
             from = %found.checkpoint.redo,
             to = %found.end,
+            log_mb = log_bytes as f64 / 1e6,
             records = found.records,
             redone,
+            pages_read = self.pager.pool.miss_count(),
             transactions_undone = found.losers.len(),
             changes_undone = undone,
             trees_freed = dropped.len(),

@@ -123,6 +123,13 @@ impl Space {
         }
     }
 
+    /// The page after the last one in use.
+    pub fn end(&self) -> u64 {
+        let state = self.state.lock();
+        let last = state.bits.iter().rposition(|word| *word != 0);
+        last.map_or(0, |at| (at as u64 + 1) * 64 - u64::from(state.bits[at].leading_zeros()))
+    }
+
     pub fn is_allocated(&self, id: PageId) -> bool {
         let state = self.state.lock();
         state.bits.get((id.0 / 64) as usize).is_some_and(|word| word >> (id.0 % 64) & 1 == 1)

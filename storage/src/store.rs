@@ -55,6 +55,21 @@ pub struct StoreOptions {
     pub checkpoint_log_bytes: u64,
     /// Size of one log segment file.
     pub segment_size_bytes: u64,
+    /// Threads do the upkeep. Without them the caller does ([`Store::upkeep`]), and one thread's calls always
+    /// do the same: for simulations.
+    pub background: bool,
+}
+
+/// A piece of the work that background threads do otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upkeep {
+    /// The checkpointer's round: log files for what is to come, rollbacks that wait for room, a checkpoint if
+    /// there is enough log.
+    Checkpointer,
+    /// Old versions, tombstones and dropped trees go.
+    Sweeper,
+    /// Changed pages are written ahead of the clock's hand.
+    PageWriter,
 }
 
 impl StoreOptions {
@@ -64,6 +79,7 @@ impl StoreOptions {
             buffer_size_bytes: 256 << 20,
             checkpoint_log_bytes: 512 << 20,
             segment_size_bytes: 16 << 20,
+            background: true,
         }
     }
 }
@@ -190,7 +206,9 @@ impl Store {
             closed: Mutex::new(false),
             lock: Mutex::new(lock),
         });
-        store.start_threads()?;
+        if options.background {
+            store.start_threads()?;
+        }
         Ok(store)
     }
 
@@ -289,6 +307,15 @@ impl Store {
         self.engine.checkpoint(false)
     }
 
+    /// Does one round of what a background thread would.
+    pub fn upkeep(&self, upkeep: Upkeep) -> Result<()> {
+        match upkeep {
+            Upkeep::Checkpointer => self.engine.checkpointer_round(),
+            Upkeep::Sweeper => self.engine.sweep().map(|_| ()),
+            Upkeep::PageWriter => self.engine.pager.pool.write_ahead().map(|_| ()),
+        }
+    }
+
     /// Live figures.
     pub fn stats(&self) -> StoreStats {
         let engine = &self.engine;
@@ -344,6 +371,8 @@ impl Store {
     /// while nothing writes: what changes meanwhile is reported as a problem.
     pub fn check(&self) -> Result<CheckReport> {
         let engine = &self.engine;
+        // The sweeper would change the trees meanwhile.
+        let _sweeping = engine.sweeping.lock();
         let mut report = CheckReport::default();
         let mut used: HashSet<PageId> = HashSet::new();
         for tree in engine.directory.all() {
@@ -418,7 +447,7 @@ fn create(disk: Arc<dyn Disk>, names: &[String], options: &StoreOptions) -> Resu
     checked("fsync", "the data directory", disk.sync_dir())?;
     let segments = Segments::new(disk.clone(), options.segment_size_bytes, store_id);
     let start = Lsn(segments.first_lsn());
-    let log = Log::start(segments, start, 0)?;
+    let log = Log::start(segments, start, 0, !options.background)?;
     let built = (|| {
         let pager = Pager {
             pool: Pool::new(file, log.clone(), options.buffer_size_bytes),
@@ -437,6 +466,7 @@ fn create(disk: Arc<dyn Disk>, names: &[String], options: &StoreOptions) -> Resu
         assert_eq!(root, DIRECTORY_ROOT, "the first page after the bitmap is the directory's root");
         let control = Control::prepare(&*disk, data)?;
         let engine = Engine::new(disk.clone(), control, pager, options.checkpoint_log_bytes, false);
+        engine.keep_room()?;
         engine.format_root(DIRECTORY, root)?;
         engine.active.reset(1, engine.pager.log.end());
         engine.checkpoint(false)?;
@@ -462,7 +492,7 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
         tracing::info!(checkpoint = %data.checkpoint, "the store was not closed in good order; recovering");
     }
     let found = recovery::analyse(&segments, data.checkpoint)?;
-    let log = Log::start(segments, found.end, found.last_checksum)?;
+    let log = Log::start(segments, found.end, found.last_checksum, !options.background)?;
     let built = (|| {
         let pager = Pager {
             pool: Pool::new(file, log.clone(), options.buffer_size_bytes),
@@ -470,6 +500,7 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
             space: Space::empty(),
         };
         let engine = Engine::new(disk, control, pager, options.checkpoint_log_bytes, true);
+        engine.keep_room()?;
         engine.recover(&found)?;
         engine.checkpoint(false)?;
         Ok(engine)
@@ -482,18 +513,25 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
 
 /// Checkpoints by log volume, and has the next log file ready before it is needed.
 fn checkpointer(engine: &Engine, stop: &Stop) {
+    let mut was_full = false;
     while !stop.sleep(CHECKPOINT_LOOK) {
         if engine.pager.log.check_healthy().is_err() {
             continue;
         }
-        let end = engine.pager.log.end();
-        let segments = engine.pager.log.segments();
-        if let Err(error) = segments.prepare(segments.number(end.0) + 1) {
-            tracing::warn!(%error, "could not prepare the next log file");
-        }
-        let due = end.0 - engine.checkpoint_end.load(Ordering::Acquire) >= engine.checkpoint_log_bytes;
-        if due && let Err(error) = engine.checkpoint(false) {
-            tracing::error!(%error, "checkpoint failed");
+        match engine.checkpointer_round() {
+            Err(error) if error.code() == SqlState::DISK_FULL => {
+                if !was_full {
+                    tracing::warn!(%error, "the disk has no room for the log to come");
+                }
+                was_full = true;
+            }
+            Err(error) => tracing::error!(%error, "checkpoint failed"),
+            Ok(()) => {
+                if was_full {
+                    tracing::info!("the disk has room again");
+                }
+                was_full = false;
+            }
         }
     }
 }
@@ -510,7 +548,9 @@ fn page_writer(engine: &Engine, stop: &Stop) {
             worthwhile = match engine.pager.pool.write_ahead() {
                 Ok(written) => written >= WRITER_LEAST && !*stop.stopping.lock(),
                 Err(error) => {
-                    tracing::error!(%error, "writing pages failed");
+                    if error.code() != SqlState::DISK_FULL {
+                        tracing::error!(%error, "writing pages failed");
+                    }
                     false
                 }
             };
@@ -522,12 +562,16 @@ fn sweeper(engine: &Engine, stop: &Stop) {
     let mut pause = SWEEP_PAUSE;
     while !stop.sleep(pause) {
         pause = SWEEP_PAUSE;
-        if engine.pager.pool.versioned_count() == 0 || engine.pager.log.check_healthy().is_err() {
+        let idle = engine.pager.pool.versioned_count() == 0 && !engine.has_drops();
+        if idle || engine.pager.log.check_healthy().is_err() {
             continue;
         }
         let started = Instant::now();
         if let Err(error) = engine.sweep() {
-            tracing::error!(%error, "removal of old versions failed");
+            // The checkpointer says when the disk is full.
+            if error.code() != SqlState::DISK_FULL {
+                tracing::error!(%error, "removal of old versions failed");
+            }
             pause = Duration::from_secs(1);
         }
         pause = pause.max(started.elapsed() * SWEEP_REST);

@@ -4,7 +4,7 @@
 //! while the same statement writes. A statement sees nothing of what it writes itself: its snapshot ends
 //! at the command before it (PostgreSQL's command ids).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::btree::{RECORD_INLINE_MOST, Tree};
 use crate::buffer::Access;
 use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
-use crate::engine::Engine;
+use crate::engine::{Engine, Unfinished};
 use crate::mvcc::Snapshot;
 use crate::mvcc::advisory::{self, AdvisoryKey};
 use crate::mvcc::lock::{Asking, conflicts, running};
@@ -151,7 +151,7 @@ struct Inner {
     locked: Vec<((u64, Box<[u8]>), u8)>,
     table_locks: Vec<(u64, TableLock)>,
     advisory: Vec<(AdvisoryKey, u8)>,
-    created: HashSet<u64>,
+    created: BTreeSet<u64>,
     /// Trees that it has loaded in bulk.
     loaded: Vec<Arc<Tree>>,
 }
@@ -173,7 +173,7 @@ impl Transaction {
                 locked: Vec::new(),
                 table_locks: Vec::new(),
                 advisory: Vec::new(),
-                created: HashSet::new(),
+                created: BTreeSet::new(),
                 loaded: Vec::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
@@ -607,12 +607,13 @@ impl Transaction {
     /// Creates an empty tree; gone again if the transaction rolls back or the process dies.
     pub fn create_tree(&self) -> Result<TreeId> {
         let id = self.engine().directory.new_id();
-        let tree = self.write(|write| self.engine().create_tree(write, id))?;
-        self.inner.lock().created.insert(tree.id);
+        // Before it is there: a failure in the middle leaves a directory record to be taken back.
+        self.inner.lock().created.insert(id);
+        self.write(|write| self.engine().create_tree(write, id))?;
         if let Some(tracked) = self.snapshot().tracked() {
-            tracked.wrote_tree(tree.id);
+            tracked.wrote_tree(id);
         }
-        Ok(TreeId(tree.id))
+        Ok(TreeId(id))
     }
 
     /// Drops a tree when the transaction commits; its pages are reused once no snapshot needs them. The
@@ -678,12 +679,12 @@ impl Transaction {
         let created: Vec<u64> = self.inner.lock().created.iter().copied().collect();
         for tree in created {
             if engine.is_to_be_freed(tree)? {
-                engine.finish_drop(tree)?;
                 self.inner.lock().created.remove(&tree);
+                engine.drop_later(tree);
             }
         }
         self.tx.bump();
-        Ok(())
+        finish_drops(engine)
     }
 
     /// Commits: returns once the log is on disk and the changes are visible to new snapshots.
@@ -720,9 +721,18 @@ impl Transaction {
             },
             None => engine.append_commit(&self.tx),
         };
-        let (settled, _) = appended.inspect_err(|_| {
-            self.release_locks();
-        })?;
+        let settled = match appended {
+            Ok((settled, _)) => settled,
+            Err(error) if error.code() == SqlState::DISK_FULL => {
+                // Nothing is in the log of it, so it is as good as rolled back.
+                self.undo_all()?;
+                return Err(error);
+            }
+            Err(error) => {
+                self.release_locks();
+                return Err(error);
+            }
+        };
         self.inner.lock().snapshot = None;
         while !settled.is_set() {
             // An error cannot stop a commit that is in the log; a spurious return only looks again.
@@ -744,7 +754,8 @@ impl Transaction {
         published
     }
 
-    /// Undoes everything. An error means that the store must be reopened to finish the undo.
+    /// Undoes everything. An error means that the store must be reopened to finish the undo. Should there be
+    /// no room for it on the disk, that is no error: its rows stay locked until there is.
     pub fn rollback(self) -> Result<()> {
         self.undo_all()
     }
@@ -756,20 +767,24 @@ impl Transaction {
             return Ok(());
         }
         let engine = self.engine();
-        engine.roll_back(&self.tx).inspect_err(|_| {
-            // Its rows stay its own until recovery; who waits for them finds the log failed.
-            self.release_locks();
-        })?;
+        let undone = engine.roll_back(&self.tx);
         let created = {
             let mut inner = self.inner.lock();
             inner.snapshot = None;
             std::mem::take(&mut inner.created)
         };
-        for tree in created {
-            engine.finish_drop(tree)?;
+        if let Err(error) = undone {
+            let rest = Unfinished {
+                tx: self.tx.clone(),
+                created: created.into_iter().collect(),
+                locks: self.take_locks(),
+            };
+            return engine.undo_later(rest, error);
         }
+        created.into_iter().for_each(|tree| engine.drop_later(tree));
+        let dropped = finish_drops(engine);
         self.release_locks();
-        Ok(())
+        dropped
     }
 
     fn end_reading(&self) {
@@ -779,17 +794,35 @@ impl Transaction {
         self.release_locks();
     }
 
+    fn take_locks(&self) -> Locks {
+        let mut inner = self.inner.lock();
+        Locks {
+            rows: std::mem::take(&mut inner.locked),
+            tables: std::mem::take(&mut inner.table_locks),
+            advisory: std::mem::take(&mut inner.advisory),
+        }
+    }
+
     fn release_locks(&self) {
-        let (locked, tables, advisory) = {
-            let mut inner = self.inner.lock();
-            let locked = std::mem::take(&mut inner.locked);
-            (locked, std::mem::take(&mut inner.table_locks), std::mem::take(&mut inner.advisory))
-        };
-        let engine = self.engine();
-        locked.iter().for_each(|(key, mode)| engine.locks.release(key, *mode, &self.tx));
-        tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, &self.tx));
-        advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, &self.tx));
-        self.tx.end();
+        self.take_locks().release(self.engine(), &self.tx);
+    }
+}
+
+/// What a transaction has locked.
+#[derive(Default)]
+pub struct Locks {
+    rows: Vec<((u64, Box<[u8]>), u8)>,
+    tables: Vec<(u64, TableLock)>,
+    advisory: Vec<(AdvisoryKey, u8)>,
+}
+
+impl Locks {
+    /// Gives all back: `tx` is over.
+    pub fn release(self, engine: &Engine, tx: &TxState) {
+        self.rows.iter().for_each(|(key, mode)| engine.locks.release(key, *mode, tx));
+        self.tables.iter().for_each(|(table, mode)| engine.table_locks.release(table, mode.mode().bit, tx));
+        self.advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, tx));
+        tx.end();
     }
 }
 
@@ -800,6 +833,14 @@ impl Drop for Transaction {
         {
             tracing::error!(%error, transaction = self.tx.id, "rollback failed; the next start finishes it");
         }
+    }
+}
+
+/// Frees dropped trees now; without room for that, the sweeper will.
+fn finish_drops(engine: &Engine) -> Result<()> {
+    match engine.finish_drops() {
+        Err(error) if error.code() == SqlState::DISK_FULL => Ok(()),
+        result => result,
     }
 }
 

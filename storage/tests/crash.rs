@@ -214,6 +214,57 @@ fn after_a_failed_sync_nothing_is_written_and_nothing_acknowledged_is_lost() {
     assert!(!table.contains_key(b"refused".as_slice()));
 }
 
+/// Each file whose sync may fail, and what makes the store sync it.
+#[test]
+fn a_failed_sync_of_any_file_is_final_until_a_restart() {
+    type Work = fn(&Arc<Store>) -> Result<()>;
+    let commit: Work = |store| {
+        let tx = store.begin(TransactionOptions::default());
+        assert_eq!(tx.insert(TABLE, b"doubtful", b"1")?, InsertOutcome::Done);
+        tx.commit()
+    };
+    let checkpoint: Work = |store| store.checkpoint();
+    for (file, work) in [
+        ("log.", commit),
+        ("cairn.pages", checkpoint),
+        ("cairn.doublewrite", checkpoint),
+        ("cairn.control", checkpoint),
+        // A new log file: nothing may ever be written to one of which it is unknown whether it is there.
+        ("log.", |store| {
+            let tx = store.begin(TransactionOptions::default());
+            for i in 0..2000u64 {
+                assert_eq!(tx.insert(INDEX, &i.to_be_bytes(), &[1; 200])?, InsertOutcome::Done);
+            }
+            tx.commit()
+        }),
+    ] {
+        let disk = SimDisk::new();
+        let store = open(&disk).unwrap();
+        let tx = store.begin(TransactionOptions::default());
+        assert_eq!(tx.insert(TABLE, b"kept", b"1").unwrap(), InsertOutcome::Done);
+        tx.commit().unwrap();
+        disk.fail_syncs_of(Some(file));
+        let error = work(&store).unwrap_err();
+        assert_eq!(error.code().as_str(), "58030", "{file}: {error:?}");
+        // The disk says that all is well again: it cannot be believed.
+        disk.fail_syncs_of(None);
+        let tx = store.begin(TransactionOptions::default());
+        let error = tx.insert(TABLE, b"refused", b"1").unwrap_err();
+        assert_eq!(error.code().as_str(), "58030", "{file}: {error:?}");
+        assert!(error.message().contains("takes no more writes"), "{file}: {error:?}");
+        assert!(error.message().contains(&format!("could not fsync file \"{file}")), "{file}: {error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("restart")), "{file}: {error:?}");
+        assert_eq!(store.checkpoint().unwrap_err().code().as_str(), "58030", "{file}");
+        assert_eq!(tx.get(TABLE, b"kept", |r| r.to_vec()).unwrap(), Some(b"1".to_vec()), "readers go on");
+        drop(tx);
+        drop(store);
+        let store = open(&disk.crash(1)).unwrap();
+        let table = contents(&store, TABLE).unwrap();
+        assert_eq!(table.get(b"kept".as_slice()), Some(&b"1".to_vec()), "{file}");
+        assert!(!table.contains_key(b"refused".as_slice()), "{file}");
+    }
+}
+
 #[test]
 fn rotten_bits_are_noticed_and_never_read_as_data() {
     let disk = SimDisk::new();

@@ -79,7 +79,10 @@ impl Error {
         let full =
             matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
         let code = if full { SqlState::DISK_FULL } else { SqlState::IO_ERROR };
-        let error = Error::new(code, format!("{doing}: {source}"));
+        // As strerror says it, without Rust's " (os error 28)".
+        let text = source.to_string();
+        let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+        let error = Error::new(code, format!("{doing}: {text}"));
         if full { error.with_hint("Check free disk space.") } else { error }
     }
 

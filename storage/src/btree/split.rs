@@ -24,7 +24,9 @@ use crate::page::{self, PageBytes, PageId, PageKind};
 use crate::pager::Pager;
 use crate::undo::PageVersions;
 use crate::undo::version::Entry;
-use crate::wal::PageOp;
+use crate::wal::{PageOp, Room};
+
+const FREE: Room = Room::Free { owes: 0 };
 
 /// Where a node is cut, and both halves as they will be.
 struct Cut {
@@ -36,7 +38,13 @@ struct Cut {
 
 impl Tree {
     /// Splits until `fits` says that the leaf of `key` has room. The caller holds no latch.
-    pub fn make_room(&self, pager: &Pager, key: &[u8], fits: impl Fn(Node<'_>) -> bool) -> Result<()> {
+    pub fn make_room(
+        &self,
+        pager: &Pager,
+        key: &[u8],
+        room: Room,
+        fits: impl Fn(Node<'_>) -> bool,
+    ) -> Result<()> {
         loop {
             let mut path = self.path_write(pager, key)?;
             let mut level = path.len() - 1;
@@ -46,13 +54,13 @@ impl Tree {
             loop {
                 let cut = self.cut(path[level].page(), key)?;
                 if level == 0 {
-                    self.grow(pager, &mut path[0], cut)?;
+                    self.grow(pager, &mut path[0], cut, room)?;
                     break;
                 }
                 let parent = Node::new(path[level - 1].page());
                 if parent.free_space() >= parent.entry_size(&cut.separator, 8) {
                     let (above, below) = path.split_at_mut(level);
-                    self.split(pager, &mut above[level - 1], &mut below[0], cut, false)?;
+                    self.split(pager, &mut above[level - 1], &mut below[0], cut, false, room)?;
                     break;
                 }
                 // The parent must be split first; then all begins anew from the root.
@@ -93,7 +101,7 @@ impl Tree {
             let Some(separator) = next else {
                 let guard = &mut path[level];
                 let (head, tail) = Node::new(&filled).image();
-                return pager.smo(self.id, &mut [guard], vec![(0, PageOp::Image { head, tail })], &[]);
+                return pager.smo(self.id, &mut [guard], vec![(0, PageOp::Image { head, tail })], &[], FREE);
             };
             let mut right = page::zeroed();
             NodeMut::format(&mut right, PageId(0), self.id, 0, separator, None);
@@ -101,7 +109,7 @@ impl Tree {
             loop {
                 let is_leaf = level == path.len() - 1;
                 if level == 0 {
-                    self.grow(pager, &mut path[0], cut)?;
+                    self.grow(pager, &mut path[0], cut, FREE)?;
                     if is_leaf {
                         return Ok(());
                     }
@@ -110,7 +118,7 @@ impl Tree {
                 let parent = Node::new(path[level - 1].page());
                 if parent.free_space() >= parent.entry_size(&cut.separator, 8) {
                     let (above, below) = path.split_at_mut(level);
-                    self.split(pager, &mut above[level - 1], &mut below[0], cut, is_leaf)?;
+                    self.split(pager, &mut above[level - 1], &mut below[0], cut, is_leaf, FREE)?;
                     if is_leaf {
                         return Ok(());
                     }
@@ -171,8 +179,9 @@ impl Tree {
         node: &mut WriteGuard<'p>,
         mut cut: Cut,
         left_is_new: bool,
+        room: Room,
     ) -> Result<()> {
-        let id = pager.space.reserve();
+        let id = pager.reserve(room)?;
         let mut fresh = pager.pool.create(id).inspect_err(|_| pager.space.release(id))?;
         set_id(&mut cut.right, id);
         set_id(&mut cut.left, node.id());
@@ -189,7 +198,7 @@ impl Tree {
             (2, PageOp::AddChild { key: &cut.separator, child: id }),
         ];
         pager
-            .smo(self.id, &mut [&mut fresh, node, parent], parts, &[(id, true)])
+            .smo(self.id, &mut [&mut fresh, node, parent], parts, &[(id, true)], room)
             .inspect_err(|_| pager.space.release(id))?;
         self.pages.fetch_add(1, Ordering::Relaxed);
         if let Some(versions) = node.versions_mut() {
@@ -200,9 +209,10 @@ impl Tree {
     }
 
     /// The root moves into two new children.
-    fn grow<'p>(&self, pager: &'p Pager, root: &mut WriteGuard<'p>, mut cut: Cut) -> Result<()> {
+    fn grow<'p>(&self, pager: &'p Pager, root: &mut WriteGuard<'p>, mut cut: Cut, room: Room) -> Result<()> {
         let level = Node::new(root.page()).level() + 1;
-        let (left_id, right_id) = (pager.space.reserve(), pager.space.reserve());
+        let left_id = pager.reserve(room)?;
+        let right_id = pager.reserve(room).inspect_err(|_| pager.space.release(left_id))?;
         let release = |_: &Error| {
             pager.space.release(left_id);
             pager.space.release(right_id);
@@ -227,7 +237,13 @@ impl Tree {
         let parts =
             images.iter().enumerate().map(|(i, (head, tail))| (i, PageOp::Image { head, tail })).collect();
         pager
-            .smo(self.id, &mut [&mut left, &mut right, root], parts, &[(left_id, true), (right_id, true)])
+            .smo(
+                self.id,
+                &mut [&mut left, &mut right, root],
+                parts,
+                &[(left_id, true), (right_id, true)],
+                room,
+            )
             .inspect_err(release)?;
         self.pages.fetch_add(2, Ordering::Relaxed);
         if let Some(mut versions) = root.versions_mut().take() {
@@ -240,7 +256,7 @@ impl Tree {
     }
 
     /// Removes the tombstones that no version speaks for any more; returns how many.
-    pub fn purge<'p>(&self, pager: &'p Pager, leaf: &mut WriteGuard<'p>) -> Result<usize> {
+    pub fn purge<'p>(&self, pager: &'p Pager, leaf: &mut WriteGuard<'p>, room: Room) -> Result<usize> {
         let node = Node::new(leaf.page());
         // In the directory, finishing a drop removes them.
         if node.ghosts() == 0 || self.id == 0 {
@@ -255,7 +271,7 @@ impl Tree {
         if slots.is_empty() {
             return Ok(0);
         }
-        pager.smo(self.id, &mut [leaf], vec![(0, PageOp::Purge { slots: slots.clone() })], &[])?;
+        pager.smo(self.id, &mut [leaf], vec![(0, PageOp::Purge { slots: slots.clone() })], &[], room)?;
         if let Some(versions) = leaf.versions_mut() {
             for (removed, slot) in slots.iter().rev().enumerate() {
                 versions.remove(*slot as usize, count - removed);
@@ -299,7 +315,7 @@ impl Tree {
             (1, PageOp::Fences { lower: &lower, upper: upper.as_deref() }),
             (2, PageOp::Free),
         ];
-        pager.smo(self.id, &mut [&mut parent, &mut heir, &mut leaf], parts, &[(id, false)])?;
+        pager.smo(self.id, &mut [&mut parent, &mut heir, &mut leaf], parts, &[(id, false)], FREE)?;
         if leaf.versions_mut().take().is_some() {
             pager.pool.forget_versions(id);
         }
@@ -334,7 +350,7 @@ impl Tree {
             if node.is_leaf() {
                 // Only the root is left.
                 let root = self.root;
-                pager.smo(self.id, &mut [&mut guard], vec![(0, PageOp::Free)], &[(root, false)])?;
+                pager.smo(self.id, &mut [&mut guard], vec![(0, PageOp::Free)], &[(root, false)], FREE)?;
                 self.forget(pager, &mut guard);
                 drop(guard);
                 pager.space.release(root);
@@ -345,7 +361,7 @@ impl Tree {
             let at = guard.id();
             let bits: Vec<(PageId, bool)> = children.iter().map(|id| (*id, false)).collect();
             if at == self.root {
-                pager.smo(self.id, &mut [&mut guard], vec![(0, PageOp::Clear)], &bits)?;
+                pager.smo(self.id, &mut [&mut guard], vec![(0, PageOp::Clear)], &bits, FREE)?;
                 drop(guard);
             } else {
                 drop(guard);
@@ -371,7 +387,7 @@ impl Tree {
             let part = if last == 0 { PageOp::Clear } else { PageOp::RemoveChild { slot: last as u16 } };
             let mut bits = leaves.to_vec();
             bits.push((branch, false));
-            pager.smo(self.id, &mut [&mut parent], vec![(0, part)], &bits)?;
+            pager.smo(self.id, &mut [&mut parent], vec![(0, part)], &bits, FREE)?;
             drop(parent);
             return self.discard(pager, branch);
         }

@@ -61,6 +61,20 @@ impl Tree {
         )))
     }
 
+    /// XX001 unless the leaf is where the keys looked for belong: an old version of a page (a write that the
+    /// disk lost) passes every check of its own, and would send a scan back to where it was.
+    fn expect_covered(&self, covered: bool, id: PageId) -> Result<()> {
+        if covered {
+            return Ok(());
+        }
+        Err(Error::corrupted(format!(
+            "page {id} (offset {}) of file \"{}\" does not fit its parent in tree {}",
+            id.offset(),
+            crate::buffer::double_write::PAGE_FILE,
+            self.id
+        )))
+    }
+
     fn descend<'p>(
         &self,
         pager: &'p Pager,
@@ -86,7 +100,9 @@ impl Tree {
     /// The leaf that covers `key`.
     #[inline]
     pub fn leaf_read<'p>(&self, pager: &'p Pager, key: &[u8], access: Access) -> Result<ReadGuard<'p>> {
-        self.descend(pager, access, |node| node.child_slot(key))
+        let leaf = self.descend(pager, access, |node| node.child_slot(key))?;
+        self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
+        Ok(leaf)
     }
 
     /// The leaf that covers the keys just below `key`, or the last leaf.
@@ -96,10 +112,19 @@ impl Tree {
         key: Option<&[u8]>,
         access: Access,
     ) -> Result<ReadGuard<'p>> {
-        self.descend(pager, access, |node| match key {
+        let leaf = self.descend(pager, access, |node| match key {
             Some(key) => node.child_slot_before(key),
             None => node.count().saturating_sub(1),
-        })
+        })?;
+        let node = Node::new(leaf.page());
+        let covered = match key {
+            Some(key) => {
+                (node.lower() < key || key.is_empty()) && node.upper().is_none_or(|upper| key <= upper)
+            }
+            None => node.upper().is_none(),
+        };
+        self.expect_covered(covered, leaf.id())?;
+        Ok(leaf)
     }
 
     /// The leaf that covers `key`, to change it.
@@ -125,6 +150,7 @@ impl Tree {
                 if node.level() == 1 {
                     let leaf = pager.pool.write(child, Access::Normal)?;
                     self.expect_mine(leaf.page(), leaf.id())?;
+                    self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
                     return Ok(leaf);
                 }
                 guard = pager.pool.read(child, Access::Normal)?;

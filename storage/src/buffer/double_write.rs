@@ -3,8 +3,10 @@
 //! Called by `evict.rs` with sealed copies of pages. A batch goes to the double-write file in one piece,
 //! is synced, and only then written in place; before the file is used again the in-place writes are
 //! synced. So at any moment each page is whole in one of the two. `repair` runs before anything is read.
+//! Room for both files is got before it is needed (`extend`), so that writing back does not fail on a full disk.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use types::Result;
@@ -22,17 +24,67 @@ pub const BATCH_MOST: usize = 256;
 pub struct PageFile {
     pages: Arc<dyn DiskFile>,
     double: Arc<dyn DiskFile>,
-    /// The buffer a batch is assembled in, and whether in-place writes are yet to be synced.
-    batch: Mutex<(Vec<u8>, bool)>,
+    batch: Mutex<Batch>,
+    /// Pages that the page file has room for.
+    room: AtomicU64,
+    /// Serialises the growth of the page file.
+    growing: Mutex<()>,
 }
+
+#[derive(Default)]
+struct Batch {
+    /// The batch as it is in the double-write file.
+    buffer: Vec<u8>,
+    ids: Vec<PageId>,
+    /// Writes in place are yet to be synced.
+    unsynced: bool,
+    /// A write in place failed on a full disk: pages of the batch may be torn there, and their doubles must
+    /// stay until they are not.
+    unfinished: bool,
+}
+
+/// The page file grows by a thirty-second, within these bounds (pages).
+const GROWTH: std::ops::RangeInclusive<u64> = 16..=1024;
 
 impl PageFile {
     pub fn open(disk: &dyn Disk, create: bool) -> Result<PageFile> {
+        let pages = checked("open", PAGE_FILE, disk.open(PAGE_FILE, create))?;
+        let size = checked("stat", PAGE_FILE, pages.size())?;
         Ok(PageFile {
-            pages: checked("open", PAGE_FILE, disk.open(PAGE_FILE, create))?,
+            pages,
             double: checked("open", DOUBLE_WRITE_FILE, disk.open(DOUBLE_WRITE_FILE, create))?,
-            batch: Mutex::new((Vec::new(), false)),
+            batch: Mutex::new(Batch::default()),
+            room: AtomicU64::new(size / PAGE_SIZE as u64),
+            growing: Mutex::new(()),
         })
+    }
+
+    /// Gets room for batches of so many pages. 53100.
+    pub fn extend_double(&self, batch: usize) -> Result<()> {
+        let len = (batch + 1) * PAGE_SIZE;
+        checked("extend", DOUBLE_WRITE_FILE, self.double.extend(len as u64))
+    }
+
+    /// Makes sure that the page file has room for `count` pages, with some ahead if there is. 53100.
+    pub fn extend(&self, count: u64) -> Result<()> {
+        if count <= self.room.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _growing = self.growing.lock();
+        let room = self.room.load(Ordering::Acquire);
+        if count <= room {
+            return Ok(());
+        }
+        let ahead = count.max(room + (room / 32).clamp(*GROWTH.start(), *GROWTH.end()));
+        let mut got = ahead;
+        let mut result = self.pages.extend(ahead * PAGE_SIZE as u64);
+        if result.is_err() && count < ahead {
+            got = count;
+            result = self.pages.extend(count * PAGE_SIZE as u64);
+        }
+        checked("extend", PAGE_FILE, result)?;
+        self.room.store(got, Ordering::Release);
+        Ok(())
     }
 
     /// Reads a page without looking at it. A page beyond the end of the file is all zeros.
@@ -56,11 +108,16 @@ impl PageFile {
     pub fn write(&self, pages: &[(PageId, Box<PageBytes>)]) -> Result<()> {
         for batch in pages.chunks(BATCH_MOST) {
             let mut guard = self.batch.lock();
-            let (buffer, unsynced) = &mut *guard;
-            if *unsynced {
-                checked("fsync", PAGE_FILE, self.pages.sync())?;
-                *unsynced = false;
+            if guard.unfinished {
+                self.write_in_place(&guard)?;
+                guard.unfinished = false;
             }
+            if guard.unsynced {
+                checked("fsync", PAGE_FILE, self.pages.sync())?;
+                guard.unsynced = false;
+            }
+            let Batch { buffer, ids, .. } = &mut *guard;
+            ids.clear();
             buffer.clear();
             buffer.resize(PAGE_SIZE, 0);
             buffer[..8].copy_from_slice(MAGIC);
@@ -68,15 +125,23 @@ impl PageFile {
             for (i, (id, page)) in batch.iter().enumerate() {
                 buffer[16 + i * 8..24 + i * 8].copy_from_slice(&id.0.to_le_bytes());
                 buffer.extend_from_slice(&page[..]);
+                ids.push(*id);
             }
             let checksum = page::crc32c(&buffer[16..PAGE_SIZE]);
             buffer[12..16].copy_from_slice(&checksum.to_le_bytes());
             checked("write", DOUBLE_WRITE_FILE, self.double.write_at(buffer, 0))?;
             checked("fsync", DOUBLE_WRITE_FILE, self.double.sync())?;
-            *unsynced = true;
-            for (id, page) in batch {
-                checked("write", PAGE_FILE, self.pages.write_at(&page[..], id.offset()))?;
-            }
+            guard.unsynced = true;
+            guard.unfinished = true;
+            self.write_in_place(&guard)?;
+            guard.unfinished = false;
+        }
+        Ok(())
+    }
+
+    fn write_in_place(&self, batch: &Batch) -> Result<()> {
+        for (id, page) in batch.ids.iter().zip(batch.buffer[PAGE_SIZE..].chunks(PAGE_SIZE)) {
+            checked("write", PAGE_FILE, self.pages.write_at(page, id.offset()))?;
         }
         Ok(())
     }
@@ -85,7 +150,7 @@ impl PageFile {
     pub fn sync(&self) -> Result<()> {
         let mut guard = self.batch.lock();
         checked("fsync", PAGE_FILE, self.pages.sync())?;
-        guard.1 = false;
+        guard.unsynced = false;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 use super::pool::{Frame, FrameData, NO_PAGE, Pool};
@@ -82,7 +83,7 @@ impl Pool {
     }
 
     /// How many frames may be claimed for writing at once: the others are left to those who need one.
-    fn write_together(&self) -> usize {
+    pub fn write_together(&self) -> usize {
         WRITE_TOGETHER.min(self.frames.len() / 4)
     }
 
@@ -122,6 +123,8 @@ impl Pool {
             Ok(()) => {
                 self.written.fetch_add(copies.len() as u64, Ordering::Relaxed);
             }
+            // A full disk may get room again; of any other failure nobody knows what it left.
+            Err(error) if error.code() == SqlState::DISK_FULL => {}
             Err(error) => self.log.fail(error.clone()),
         }
         for (frame, rec_lsn) in taken {

@@ -113,12 +113,20 @@ impl<'a> WriteGuard<'a> {
         self.data.id
     }
 
-    /// Announces a change. Comes before the append of its record.
+    /// Announces a change. Comes before the append of its record. True when the page was unchanged so far:
+    /// if the append fails, `clean` takes the announcement back.
     #[inline]
-    pub fn dirty(&self, log: &Log) {
-        if self.frame.rec_lsn.load(Ordering::Relaxed) == 0 {
-            self.frame.rec_lsn.store(log.end().0.max(1), Ordering::SeqCst);
+    pub fn dirty(&self, log: &Log) -> bool {
+        if self.frame.rec_lsn.load(Ordering::Relaxed) != 0 {
+            return false;
         }
+        self.frame.rec_lsn.store(log.end().0.max(1), Ordering::SeqCst);
+        true
+    }
+
+    /// Takes back what `dirty` announced and did not happen.
+    pub fn clean(&self) {
+        self.frame.rec_lsn.store(0, Ordering::SeqCst);
     }
 
     /// As `dirty`, during recovery, for the record at `lsn`.

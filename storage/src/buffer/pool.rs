@@ -13,7 +13,7 @@ use types::{Error, Result};
 
 use super::double_write::{PAGE_FILE, PageFile};
 use super::guard::{ReadGuard, WriteGuard};
-use crate::page::{self, PAGE_SIZE, PageBytes, PageId};
+use crate::page::{self, PAGE_SIZE, PageBytes, PageId, PageKind};
 use crate::undo::PageVersions;
 use crate::wal::Log;
 
@@ -176,13 +176,16 @@ impl Pool {
         }
     }
 
-    /// A page whose old bytes do not matter (it was free), zeroed, under an exclusive latch.
+    /// A page whose old bytes do not matter (it was free), empty, under an exclusive latch.
     pub fn create(&self, id: PageId) -> Result<WriteGuard<'_>> {
         loop {
             if let Some(frame) = self.resident(id)? {
                 let mut data = frame.latch.write();
                 if data.id == id {
-                    data.page.fill(0);
+                    // Should it not be used after all, it is still what log before this LSN is done with.
+                    let lsn = page::lsn(&data.page);
+                    page::format(&mut data.page, id, PageKind::Free, 0);
+                    page::set_lsn(&mut data.page, lsn);
                     data.versions = None;
                     self.touch(frame, Access::Normal, true);
                     return Ok(WriteGuard::new(data, frame));
@@ -219,6 +222,14 @@ impl Pool {
             self.file.read(id, &mut data.page)
         };
         read?;
+        // The log is flushed before the page is written: a page ahead of it means that the log lost its end.
+        let (lsn, end) = (page::lsn(&data.page), self.log.end().0);
+        if lsn > end {
+            return Err(Error::corrupted(format!(
+                "page {id} of file \"{PAGE_FILE}\" (offset {}) is ahead of the log: its position is {lsn}, the log ends at {end}",
+                id.offset()
+            )));
+        }
         data.id = id;
         data.versions = self.parked.lock().remove(&id);
         frame.usage.store(u8::from(access != Access::Scan), Ordering::Relaxed);
@@ -233,7 +244,9 @@ impl Pool {
 
     /// The pages that may have version tables.
     pub fn versioned_pages(&self) -> Vec<PageId> {
-        self.versioned.lock().iter().copied().collect()
+        let mut pages: Vec<_> = self.versioned.lock().iter().copied().collect();
+        pages.sort_unstable();
+        pages
     }
 
     pub fn versioned_count(&self) -> usize {

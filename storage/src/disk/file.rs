@@ -86,6 +86,20 @@ impl DiskFile for RealFile {
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
+
+    fn extend(&self, len: u64) -> io::Result<()> {
+        let have = self.size()?;
+        if len <= have {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), have, len - have) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
+                super::fill(self, have, len)
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
 }
 
 /// Held while the store is open.

@@ -9,6 +9,7 @@ pub mod sim;
 use std::io;
 use std::sync::Arc;
 
+use types::sqlstate::SqlState;
 use types::{Error, Result};
 
 /// A directory of files.
@@ -33,11 +34,32 @@ pub trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     fn size(&self) -> io::Result<u64>;
     fn truncate(&self, len: u64) -> io::Result<()>;
+    /// Makes the file at least `len` bytes long and gets room for all of them, so that writes below `len` need
+    /// no more (on file systems that write in place). New bytes are zeros.
+    fn extend(&self, len: u64) -> io::Result<()>;
 }
 
-/// 58030 (53100 on a full disk) in PostgreSQL's words: `could not read file "x"`.
+/// Writes zeros from `from` to `to`: room for a file where there is no better way.
+pub(crate) fn fill(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    const ZEROS: usize = 1 << 20;
+    let zeros = vec![0u8; ZEROS.min(to.saturating_sub(from) as usize)];
+    let mut at = from;
+    while at < to {
+        let n = (to - at).min(ZEROS as u64);
+        file.write_at(&zeros[..n as usize], at)?;
+        at += n;
+    }
+    Ok(())
+}
+
+/// 58030 (53100 on a full disk) in PostgreSQL's words: `could not read file "x"`. A failed fsync is 58030
+/// whatever its reason: what the disk holds is unknown then.
 pub fn failed(verb: &str, name: &str, source: &io::Error) -> Error {
-    Error::io(format!("could not {verb} file \"{name}\""), source)
+    let error = Error::io(format!("could not {verb} file \"{name}\""), source);
+    if verb == "fsync" && error.code() == SqlState::DISK_FULL {
+        return Error::new(SqlState::IO_ERROR, error.message());
+    }
+    error
 }
 
 /// An io result as the crate's result.

@@ -4,7 +4,7 @@
 //! unsynced write is, at a crash, kept, dropped or torn at 512-byte sectors, independently of the others;
 //! unsynced creations, renames and removals are kept up to a random one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -57,19 +57,29 @@ enum Naming {
 
 #[derive(Default)]
 struct State {
-    names: HashMap<String, Arc<Mutex<Content>>>,
-    durable_names: HashMap<String, Arc<Mutex<Content>>>,
+    names: BTreeMap<String, Arc<Mutex<Content>>>,
+    durable_names: BTreeMap<String, Arc<Mutex<Content>>>,
     naming: Vec<Naming>,
     /// Changes still allowed before the power goes.
     budget: Option<u64>,
     changes: u64,
     fail_syncs: bool,
+    /// Files whose syncs fail: those whose name begins like this.
+    fail_sync_of: Option<String>,
+    /// The most bytes that all files together may have.
+    capacity: Option<u64>,
+    /// A full disk refuses writes in place, too.
+    copies_on_write: bool,
 }
 
 /// See the file's header. Clones share the disk.
 #[derive(Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+}
+
+fn used(state: &State) -> u64 {
+    state.names.values().map(|content| content.lock().current.len() as u64).sum()
 }
 
 fn power_cut() -> io::Error {
@@ -99,6 +109,36 @@ impl SimDisk {
         self.state.lock().fail_syncs = fail;
     }
 
+    /// Syncs of the files whose names begin with `prefix` fail from now on (`None`: work again).
+    pub fn fail_syncs_of(&self, prefix: Option<&str>) {
+        self.state.lock().fail_sync_of = prefix.map(str::to_owned);
+    }
+
+    /// From now on the files together cannot grow beyond so many bytes (`None`: they can). With
+    /// `copies_on_write`, a disk with no byte left refuses every write.
+    pub fn limit(&self, capacity: Option<u64>, copies_on_write: bool) {
+        let mut state = self.state.lock();
+        state.capacity = capacity;
+        state.copies_on_write = copies_on_write;
+    }
+
+    /// Bytes of all files together.
+    pub fn used(&self) -> u64 {
+        used(&self.state.lock())
+    }
+
+    /// How many bytes of a write are accepted: all, or as many as there is room for.
+    fn room_for(&self, len: usize, offset: u64, data: usize) -> usize {
+        let state = self.state.lock();
+        let Some(capacity) = state.capacity else { return data };
+        let left = capacity.saturating_sub(used(&state));
+        if state.copies_on_write && left == 0 {
+            return 0;
+        }
+        let growth = (offset + data as u64).saturating_sub(len as u64);
+        data - (growth.saturating_sub(left)).min(data as u64) as usize
+    }
+
     /// How many changes were made so far.
     pub fn changes(&self) -> u64 {
         self.state.lock().changes
@@ -113,7 +153,7 @@ impl SimDisk {
         for naming in &state.naming[..keep] {
             apply_naming(&mut names, naming);
         }
-        let names: HashMap<String, Arc<Mutex<Content>>> = names
+        let names: BTreeMap<String, Arc<Mutex<Content>>> = names
             .into_iter()
             .map(|(name, content)| {
                 let survived = survive(&content.lock(), &mut rng);
@@ -162,7 +202,7 @@ impl SimDisk {
     }
 }
 
-fn apply_naming(names: &mut HashMap<String, Arc<Mutex<Content>>>, naming: &Naming) {
+fn apply_naming(names: &mut BTreeMap<String, Arc<Mutex<Content>>>, naming: &Naming) {
     match naming {
         Naming::Create(name, content) => {
             names.insert(name.clone(), content.clone());
@@ -219,7 +259,7 @@ impl Disk for SimDisk {
             }
             None => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(SimFile { disk: self.clone(), content }))
+        Ok(Arc::new(SimFile { disk: self.clone(), name: name.to_owned(), content }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -257,6 +297,8 @@ impl Disk for SimDisk {
 
 struct SimFile {
     disk: SimDisk,
+    /// As it was opened.
+    name: String,
     content: Arc<Mutex<Content>>,
 }
 
@@ -276,16 +318,28 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.disk.spend()?;
+        let len = self.content.lock().current.len();
+        let accepted = self.disk.room_for(len, offset, buf.len());
+        let written = &buf[..accepted];
         let mut content = self.content.lock();
-        write_into(&mut content.current, offset, buf);
-        content.pending.push(Change::Write(offset, buf.to_vec()));
+        if accepted > 0 {
+            write_into(&mut content.current, offset, written);
+            content.pending.push(Change::Write(offset, written.to_vec()));
+        }
+        if accepted < buf.len() {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "No space left on device"));
+        }
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         self.disk.spend()?;
-        if self.disk.state.lock().fail_syncs {
-            return Err(io::Error::other("the simulated sync failed"));
+        {
+            let state = self.disk.state.lock();
+            let mine = state.fail_sync_of.as_ref().is_some_and(|prefix| self.name.starts_with(prefix));
+            if state.fail_syncs || mine {
+                return Err(io::Error::other("the simulated sync failed"));
+            }
         }
         let mut content = self.content.lock();
         let pending = std::mem::take(&mut content.pending);
@@ -309,6 +363,11 @@ impl DiskFile for SimFile {
         content.current.resize(len as usize, 0);
         content.pending.push(Change::Length(len));
         Ok(())
+    }
+
+    fn extend(&self, len: u64) -> io::Result<()> {
+        let have = self.size()?;
+        super::fill(self, have, len)
     }
 }
 

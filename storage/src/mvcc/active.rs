@@ -52,7 +52,9 @@ impl Active {
 
     /// The transactions that have begun to write and are not yet over.
     pub fn writing(&self) -> Vec<Arc<TxState>> {
-        self.writing.lock().values().cloned().collect()
+        let mut writing: Vec<_> = self.writing.lock().values().cloned().collect();
+        writing.sort_unstable_by_key(|tx| tx.id);
+        writing
     }
 
     /// The newest timestamp whose commit is visible.

@@ -13,18 +13,23 @@ use crate::directory::{self, DIRECTORY};
 use crate::engine::Engine;
 use crate::page::{self, PageId, PageKind};
 use crate::undo::Live;
+use crate::wal::Room;
 
 impl Engine {
     /// One round over all pages with version tables; returns how many tables are left.
     pub fn sweep(&self) -> Result<usize> {
+        let _sweeping = self.sweeping.lock();
         let live = self.active.live();
         let mut dropped = Vec::new();
-        for id in self.pager.pool.versioned_pages() {
-            self.sweep_page(id, &live, &mut dropped)?;
-        }
-        for tree in dropped {
-            self.finish_drop(tree)?;
-        }
+        let swept = self
+            .pager
+            .pool
+            .versioned_pages()
+            .into_iter()
+            .try_for_each(|id| self.sweep_page(id, &live, &mut dropped));
+        dropped.into_iter().for_each(|tree| self.drop_later(tree));
+        swept?;
+        self.finish_drops()?;
         Ok(self.pager.pool.versioned_count())
     }
 
@@ -71,7 +76,7 @@ impl Engine {
                 let ghosts = settled.iter().filter(|slot| **slot < node.count() && node.is_ghost(**slot));
                 dropped.extend(ghosts.filter_map(|slot| directory::id_of(&node.key(*slot))));
             } else if let Some(tree) = self.directory.find(tree_id) {
-                tree.purge(&self.pager, &mut guard)?;
+                tree.purge(&self.pager, &mut guard, Room::Free { owes: 0 })?;
                 let node = Node::new(guard.page());
                 if node.count() == 0 && node.is_leaf() {
                     empty_at = Some((tree, node.lower().to_vec()));

@@ -23,7 +23,7 @@ use crate::transaction::{InsertOutcome, IsolationLevel, RowLock, WriteOutcome};
 use crate::undo::version::Entry;
 use crate::undo::{Before, Fate, PageVersions, TxState, Writer};
 use crate::wal::record::GHOST;
-use crate::wal::{Log, Lsn, Record, RowChange, RowOp};
+use crate::wal::{Log, Lsn, Record, Room, RowChange, RowOp};
 
 /// Old versions of one transaction kept in memory; further ones are read from the log when needed.
 const UNDO_IN_MEMORY: usize = 32 << 20;
@@ -62,11 +62,30 @@ enum Standing {
     Newer,
 }
 
+const FREE: Room = Room::Free { owes: 0 };
+
 thread_local! {
     static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Appends the record of a change to `page`; the caller then carries it out.
+/// A bound on the log that a compensation and its framing take beyond key and records.
+const COMPENSATION: u64 = 96;
+
+/// How much log undoing `op` may need. What a change gave up of a page others may have taken: to restore a
+/// longer record a page may have to be split.
+fn owes(op: &RowOp<'_>) -> u64 {
+    let key = op.key().len() as u64;
+    match op {
+        RowOp::Replace { change, .. } => {
+            let (old, new) = (change.old.len() as u64, change.new.len() as u64);
+            COMPENSATION + key + old + new + 2 * old.saturating_sub(new)
+        }
+        _ => COMPENSATION + key,
+    }
+}
+
+/// Appends the record of a change to `page`; the caller then carries it out. A compensation uses the room
+/// that was kept for it.
 pub fn log_row(
     log: &Log,
     tx: &TxState,
@@ -75,15 +94,34 @@ pub fn log_row(
     guard: &WriteGuard<'_>,
     op: RowOp<'_>,
 ) -> Result<(Lsn, Lsn)> {
-    guard.dirty(log);
-    BODY.with(|body| {
+    let room = match undo_next {
+        Some(_) => Room::Kept { pays: tx.pay(owes(&op)) },
+        // The first change owes the transaction's last record, too.
+        None if tx.first() == Lsn::ZERO => Room::Free { owes: owes(&op) + COMPENSATION },
+        None => Room::Free { owes: owes(&op) },
+    };
+    let announced = guard.dirty(log);
+    let appended = BODY.with(|body| {
         let mut body = body.borrow_mut();
         body.clear();
         let record =
             Record::Row { transaction: tx.id, previous: tx.last(), undo_next, tree, page: guard.id(), op };
         record.encode(&mut body);
-        log.append(&body, |start, _| tx.note(start))
-    })
+        log.append(&body, room, |start, _| tx.note(start))
+    });
+    match (&appended, room) {
+        (Ok(_), Room::Free { owes }) => tx.owe(owes),
+        (Ok(_), Room::Kept { .. }) => {}
+        (Err(_), room) => {
+            if let Room::Kept { pays } = room {
+                tx.owe(pays);
+            }
+            if announced {
+                guard.clean();
+            }
+        }
+    }
+    appended
 }
 
 /// The version table of a page that is being changed.
@@ -131,6 +169,10 @@ impl Write<'_> {
 
     /// Adds a record; `flags` says whether it is a pointer to overflow chunks.
     pub fn insert(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<InsertOutcome> {
+        self.engine.with_room(|| self.try_insert(tree, key, record, flags))
+    }
+
+    fn try_insert(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<InsertOutcome> {
         let pager = &self.engine.pager;
         let mut place = self.place(tree.id, key);
         loop {
@@ -139,9 +181,9 @@ impl Write<'_> {
             match node.search(key) {
                 Err(at) => {
                     if node.free_space() < node.entry_size(key, record.len()) {
-                        if tree.purge(pager, &mut leaf)? == 0 {
+                        if tree.purge(pager, &mut leaf, FREE)? == 0 {
                             drop(leaf);
-                            tree.make_room(pager, key, |node| {
+                            tree.make_room(pager, key, FREE, |node| {
                                 node.free_space() >= node.entry_size(key, record.len())
                             })?;
                         }
@@ -239,11 +281,11 @@ impl Write<'_> {
         len: usize,
     ) -> Result<()> {
         let pager = &self.engine.pager;
-        if tree.purge(pager, &mut leaf)? > 0 {
+        if tree.purge(pager, &mut leaf, FREE)? > 0 {
             return Ok(());
         }
         drop(leaf);
-        tree.make_room(pager, key, |node| match node.search(key) {
+        tree.make_room(pager, key, FREE, |node| match node.search(key) {
             Ok(at) => node.can_replace(at, len),
             Err(_) => true,
         })
@@ -288,6 +330,10 @@ impl Write<'_> {
 
     /// Replaces a record.
     pub fn update(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<Replaced> {
+        self.engine.with_room(|| self.try_update(tree, key, record, flags))
+    }
+
+    fn try_update(&self, tree: &Tree, key: &[u8], record: &[u8], flags: u8) -> Result<Replaced> {
         let mut place = self.place(tree.id, key);
         loop {
             let mut leaf = tree.leaf_write(&self.engine.pager, key)?;
@@ -344,6 +390,10 @@ impl Write<'_> {
 
     /// Turns a record into a tombstone.
     pub fn delete(&self, tree: &Tree, key: &[u8]) -> Result<Replaced> {
+        self.engine.with_room(|| self.try_delete(tree, key))
+    }
+
+    fn try_delete(&self, tree: &Tree, key: &[u8]) -> Result<Replaced> {
         let mut place = self.place(tree.id, key);
         loop {
             let mut leaf = tree.leaf_write(&self.engine.pager, key)?;
@@ -460,9 +510,10 @@ impl Engine {
                     let change = change.reversed();
                     let len = (change.prefix + change.suffix) as usize + change.new.len();
                     if !node.can_replace(at, len) {
-                        if self.is_recovering() || tree.purge(pager, &mut leaf)? == 0 {
+                        let kept = Room::Kept { pays: 0 };
+                        if self.is_recovering() || tree.purge(pager, &mut leaf, kept)? == 0 {
                             drop(leaf);
-                            tree.make_room(pager, key, |node| match node.search(key) {
+                            tree.make_room(pager, key, kept, |node| match node.search(key) {
                                 Ok(at) => node.can_replace(at, len),
                                 Err(_) => true,
                             })?;

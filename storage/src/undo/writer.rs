@@ -34,6 +34,8 @@ pub struct TxState {
     last: AtomicU64,
     /// Set once its commit record is in the log: it can no longer be undone.
     commit: AtomicU64,
+    /// Log that undoing it, or ending it, may still need.
+    owed: AtomicU64,
     turn: Mutex<Turn>,
 }
 
@@ -54,6 +56,7 @@ impl TxState {
             first: AtomicU64::new(0),
             last: AtomicU64::new(0),
             commit: AtomicU64::new(0),
+            owed: AtomicU64::new(0),
             turn: Mutex::default(),
         }
     }
@@ -137,6 +140,19 @@ impl TxState {
     /// Where its first record is, when that is known better than by `note`.
     pub fn note_first(&self, lsn: Lsn) {
         self.first.store(lsn.0, Ordering::Release);
+    }
+
+    /// It owes so many bytes more.
+    pub fn owe(&self, bytes: u64) {
+        self.owed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes up to `most` off what it owes; returns how many.
+    pub fn pay(&self, most: u64) -> u64 {
+        let before = self
+            .owed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |owed| Some(owed.saturating_sub(most)));
+        before.unwrap_or_else(|owed| owed).min(most)
     }
 
     pub fn note_commit(&self, lsn: Lsn) {

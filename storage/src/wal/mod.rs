@@ -11,4 +11,4 @@ pub mod writer;
 
 pub use lsn::Lsn;
 pub use record::{PageOp, Record, RowChange, RowOp};
-pub use writer::{Log, OnDurable};
+pub use writer::{Log, OnDurable, Room};

@@ -16,7 +16,6 @@ const HEADER: u64 = 64;
 const MAGIC: &[u8; 8] = b"cairnlog";
 /// Recycled files kept beyond the current one.
 const SPARES: usize = 8;
-const ZEROS: usize = 1 << 20;
 
 pub struct Segments {
     disk: Arc<dyn Disk>,
@@ -54,6 +53,11 @@ impl Segments {
 
     pub fn number(&self, lsn: u64) -> u64 {
         lsn / self.payload
+    }
+
+    /// The position where segment `number` ends.
+    pub fn end_of(&self, number: u64) -> u64 {
+        (number + 1) * self.payload
     }
 
     fn header(&self, number: u64) -> [u8; HEADER as usize] {
@@ -106,14 +110,15 @@ impl Segments {
         let name = file_name(number);
         let file = checked("create", &name, self.disk.open(&name, true))?;
         let size = HEADER + self.payload;
-        let mut at = checked("stat", &name, file.size())?;
-        if at < size {
-            let zeros = vec![0u8; ZEROS];
-            while at < size {
-                let n = (size - at).min(ZEROS as u64);
-                checked("write", &name, file.write_at(&zeros[..n as usize], at))?;
-                at += n;
+        let have = checked("stat", &name, file.size())?;
+        if have < size {
+            // Written, not just allocated: then a commit's fdatasync has no metadata to write.
+            let filled = crate::disk::fill(&*file, have, size);
+            if filled.is_err() {
+                // Half a segment is of no use to anyone.
+                let _ = self.disk.remove(&name);
             }
+            checked("extend", &name, filled)?;
         }
         checked("write", &name, file.write_at(&self.header(number), 0))?;
         checked("fsync", &name, file.sync())?;

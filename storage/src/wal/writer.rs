@@ -11,13 +11,18 @@
 //! where length counts the frame and the checksum covers the record's own LSN, so that neither a stale
 //! record of a recycled segment nor one beyond a torn neighbour is taken for part of the log.
 //! After a failed write or sync nothing is appended any more, for good: what the disk holds is unknown.
+//!
+//! A full disk is another matter. A record is accepted only when the segments that will hold it are there, and
+//! with them the room to take back every change of the open transactions (`Room`): who asks for more is told
+//! 53100, with nothing changed, while rollbacks, commits and checkpoints go on.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
@@ -31,6 +36,22 @@ pub const FRAME: usize = 12;
 const WRITE_AT: usize = 1 << 20;
 /// Appenders wait for the writer beyond this.
 const BUFFER_MOST: usize = 16 << 20;
+/// Kept back besides what is owed: for the structure changes of undo and for checkpoints.
+const KEPT_LEAST: u64 = 64 << 10;
+/// At most so much is kept back for undo. A transaction that owes more may have to wait for room when it rolls
+/// back on a full disk.
+const OWED_MOST: u64 = 256 << 20;
+/// How long the log writer waits before it tries again on a full disk.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+
+/// What room in the log a record may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// What nobody else may come to need; taking the record back needs up to `owes` bytes.
+    Free { owes: u64 },
+    /// What was kept back: the record undoes or ends what owed `pays` bytes.
+    Kept { pays: u64 },
+}
 
 /// Told, in log order and by the log-writer thread, when a record is durable.
 pub trait OnDurable: Send + Sync {
@@ -49,10 +70,25 @@ struct State {
     write_to: u64,
     sync_to: u64,
     stopping: bool,
+    /// Segments are there up to here.
+    ready: u64,
+    /// What the open transactions may need to be undone.
+    owed: u64,
+    /// Why the log writer cannot write for now: the disk is full.
+    full: Option<Error>,
+}
+
+/// What the log writer did.
+enum Step {
+    Worked,
+    Idle,
+    Failed,
 }
 
 pub struct Log {
     segments: Segments,
+    /// There is no log-writer thread: whoever waits for the log writes it.
+    inline: bool,
     state: Mutex<State>,
     /// Wakes the log writer.
     work: Condvar,
@@ -62,6 +98,8 @@ pub struct Log {
     flushed: AtomicU64,
     flushes: AtomicU64,
     failure: OnceLock<Error>,
+    /// Kept back besides what is owed.
+    kept: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -81,9 +119,12 @@ fn mix(lsn: u64, before: u32, length: u32, body: u32) -> u32 {
 
 impl Log {
     /// Goes on after the record that ends at `end` and has checksum `last_checksum`.
-    pub fn start(segments: Segments, end: Lsn, last_checksum: u32) -> Result<Arc<Log>> {
+    /// With `inline` there is no log-writer thread: whoever waits for the log writes it, which makes one
+    /// caller's doings deterministic.
+    pub fn start(segments: Segments, end: Lsn, last_checksum: u32, inline: bool) -> Result<Arc<Log>> {
         let log = Arc::new(Log {
             segments,
+            inline,
             state: Mutex::new(State {
                 buffer: Vec::with_capacity(WRITE_AT * 2),
                 start: end.0,
@@ -92,6 +133,9 @@ impl Log {
                 write_to: end.0,
                 sync_to: end.0,
                 stopping: false,
+                ready: end.0,
+                owed: 0,
+                full: None,
             }),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -99,8 +143,12 @@ impl Log {
             flushed: AtomicU64::new(end.0),
             flushes: AtomicU64::new(0),
             failure: OnceLock::new(),
+            kept: AtomicU64::new(KEPT_LEAST),
             thread: Mutex::new(None),
         });
+        if inline {
+            return Ok(log);
+        }
         let writer = log.clone();
         let thread = std::thread::Builder::new()
             .name("log writer".into())
@@ -139,6 +187,43 @@ impl Log {
         }
     }
 
+    /// Says how long the last checkpoint's record was: the next must find room.
+    pub fn keep_for_checkpoint(&self, length: u64) {
+        self.kept.store(KEPT_LEAST + 2 * length, Ordering::Relaxed);
+    }
+
+    /// Has the segments ready that will be needed next. 53100 when there is no room for them.
+    pub fn prepare_ahead(&self) -> Result<()> {
+        let need = {
+            let state = self.state.lock();
+            state.start + state.buffer.len() as u64 + self.kept_back(&state)
+        };
+        self.make_ready(self.segments.end_of(self.segments.number(need) + 1))
+    }
+
+    fn kept_back(&self, state: &State) -> u64 {
+        state.owed.min(OWED_MOST) + self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Gets the segments for positions below `need`.
+    fn make_ready(&self, need: u64) -> Result<()> {
+        let mut ready = self.state.lock().ready;
+        while ready < need {
+            let number = self.segments.number(ready);
+            if let Err(error) = self.segments.prepare(number) {
+                // A file of which it is unknown what of it is on disk must never hold the log.
+                if error.code() != SqlState::DISK_FULL {
+                    self.fail(error.clone());
+                }
+                return Err(error);
+            }
+            let mut state = self.state.lock();
+            state.ready = state.ready.max(self.segments.end_of(number));
+            ready = state.ready;
+        }
+        Ok(())
+    }
+
     /// Poisons the store: see the header.
     pub fn fail(&self, error: Error) {
         if self.failure.set(error.clone()).is_ok() {
@@ -151,33 +236,54 @@ impl Log {
 
     /// Appends `body`. `note` runs with the record's start and end while no other record can follow: what
     /// a checkpoint must see as one with the record belongs there.
-    pub fn append(&self, body: &[u8], note: impl FnOnce(Lsn, Lsn)) -> Result<(Lsn, Lsn)> {
-        self.append_inner(body, None, note)
+    /// 53100 when there is no room for it, with nothing appended.
+    pub fn append(&self, body: &[u8], room: Room, note: impl FnOnce(Lsn, Lsn)) -> Result<(Lsn, Lsn)> {
+        self.append_inner(body, room, None, note)
     }
 
     /// Like `append`; `hook` is told when the record is durable.
     pub fn append_commit(
         &self,
         body: &[u8],
+        room: Room,
         hook: Arc<dyn OnDurable>,
         note: impl FnOnce(Lsn, Lsn),
     ) -> Result<(Lsn, Lsn)> {
-        self.append_inner(body, Some(hook), note)
+        self.append_inner(body, room, Some(hook), note)
     }
 
     fn append_inner(
         &self,
         body: &[u8],
+        room: Room,
         hook: Option<Arc<dyn OnDurable>>,
         note: impl FnOnce(Lsn, Lsn),
     ) -> Result<(Lsn, Lsn)> {
         let body_checksum = crc32c(body);
         let length = (body.len() + FRAME) as u32;
         let mut state = self.state.lock();
-        while state.buffer.len() > BUFFER_MOST && self.failure.get().is_none() {
-            state.write_to = state.start + state.buffer.len() as u64;
-            self.work.notify_one();
-            self.progress.wait(&mut state);
+        while self.failure.get().is_none() {
+            if let (Some(full), Room::Free { .. }) = (&state.full, room) {
+                return Err(full.clone());
+            }
+            if state.buffer.len() > BUFFER_MOST {
+                if let Some(full) = &state.full {
+                    return Err(full.clone());
+                }
+                state.write_to = state.start + state.buffer.len() as u64;
+                state = self.progress(state);
+                continue;
+            }
+            let mut need = state.start + state.buffer.len() as u64 + u64::from(length);
+            if let Room::Free { owes } = room {
+                need += self.kept_back(&state) + owes;
+            }
+            if need <= state.ready {
+                break;
+            }
+            drop(state);
+            self.make_ready(need)?;
+            state = self.state.lock();
         }
         if self.failure.get().is_some() {
             drop(state);
@@ -193,11 +299,19 @@ impl Log {
         state.buffer.extend_from_slice(body);
         state.last_checksum = checksum;
         let end = lsn + u64::from(length);
+        match room {
+            Room::Free { owes } => state.owed += owes,
+            Room::Kept { pays } => state.owed = state.owed.saturating_sub(pays),
+        }
         note(Lsn(lsn), Lsn(end));
         if let Some(hook) = hook {
             state.pending.push_back((end, hook));
             state.sync_to = end;
             self.work.notify_one();
+            if self.inline {
+                drop(state);
+                self.work_here();
+            }
         } else if state.buffer.len() >= WRITE_AT && state.write_to < state.start + WRITE_AT as u64 {
             state.write_to = end;
             self.work.notify_one();
@@ -225,11 +339,13 @@ impl Log {
                 drop(state);
                 return self.check_healthy();
             }
+            if let Some(full) = &state.full {
+                return Err(full.clone());
+            }
             if state.sync_to < lsn.0 {
                 state.sync_to = lsn.0;
             }
-            self.work.notify_one();
-            self.progress.wait(&mut state);
+            state = self.progress(state);
         }
     }
 
@@ -244,11 +360,13 @@ impl Log {
                 drop(state);
                 return self.check_healthy();
             }
+            if let Some(full) = &state.full {
+                return Err(full.clone());
+            }
             if state.write_to < lsn.0 {
                 state.write_to = lsn.0;
             }
-            self.work.notify_one();
-            self.progress.wait(&mut state);
+            state = self.progress(state);
         }
     }
 
@@ -259,9 +377,35 @@ impl Log {
             state.stopping = true;
             self.work.notify_all();
         }
+        if self.inline {
+            return self.work_here();
+        }
         let thread = self.thread.lock().take();
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             let _ = thread.join();
+        }
+    }
+
+    /// Writes, and on a disk that is full although there was room (it copies on write, or others took what
+    /// it had promised) tries again until there is.
+    fn write_with_patience(&self, start: u64, bytes: &[u8]) -> Result<()> {
+        loop {
+            let result = self.segments.write(start, bytes);
+            let mut state = self.state.lock();
+            match result {
+                Err(error) if error.code() == SqlState::DISK_FULL && !state.stopping && !self.inline => {
+                    if state.full.is_none() {
+                        tracing::warn!(%error, "the log waits for room on the disk");
+                    }
+                    state.full = Some(error);
+                    self.progress.notify_all();
+                    self.work.wait_for(&mut state, FULL_PAUSE);
+                }
+                result => {
+                    state.full = None;
+                    return result;
+                }
+            }
         }
     }
 
@@ -269,63 +413,97 @@ impl Log {
         let mut spare: Vec<u8> = Vec::with_capacity(WRITE_AT * 2);
         let mut state = self.state.lock();
         loop {
-            if self.failure.get().is_some() {
-                // Nothing is appended after the failure, so these are all who wait.
-                let pending = std::mem::take(&mut state.pending);
-                self.progress.notify_all();
-                drop(state);
-                for (_, hook) in pending {
-                    hook.failed();
-                }
-                return;
-            }
-            let written = self.written.load(Ordering::Relaxed);
-            let flushed = self.flushed.load(Ordering::Relaxed);
-            let sync = state.sync_to > flushed;
-            if !(sync || state.write_to > written) {
-                if state.stopping {
-                    return;
-                }
-                self.work.wait(&mut state);
-                continue;
-            }
-            let start = state.start;
-            let taken = std::mem::replace(&mut state.buffer, std::mem::take(&mut spare));
-            let end = start + taken.len() as u64;
-            state.start = end;
-            drop(state);
-
-            let mut result = self.segments.write(start, &taken);
-            if sync && result.is_ok() {
-                result = self.segments.sync(flushed, end);
-                self.flushes.fetch_add(1, Ordering::Relaxed);
-            }
-            spare = taken;
-            spare.clear();
-            if let Err(error) = result {
-                let code =
-                    if error.code() == SqlState::DISK_FULL { error.code() } else { SqlState::IO_ERROR };
-                self.fail(Error::new(code, error.message()));
-                state = self.state.lock();
-                continue;
-            }
-            self.written.store(end, Ordering::Release);
-            state = self.state.lock();
-            let mut due = Vec::new();
-            if sync {
-                self.flushed.store(end, Ordering::Release);
-                while state.pending.front().is_some_and(|(lsn, _)| *lsn <= end) {
-                    due.extend(state.pending.pop_front());
-                }
-            }
-            self.progress.notify_all();
-            if !due.is_empty() {
-                drop(state);
-                for (lsn, hook) in due {
-                    hook.durable(Lsn(lsn));
-                }
-                state = self.state.lock();
+            let step;
+            (state, step) = self.step(state, &mut spare);
+            match step {
+                Step::Failed => return,
+                Step::Worked => {}
+                Step::Idle if state.stopping => return,
+                Step::Idle => self.work.wait(&mut state),
             }
         }
+    }
+
+    /// Without a log-writer thread: does its work here and now.
+    fn work_here(&self) {
+        let mut state = self.state.lock();
+        loop {
+            let step;
+            (state, step) = self.step(state, &mut Vec::new());
+            if !matches!(step, Step::Worked) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until the log writer has got on, or does its work.
+    fn progress<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        if self.inline {
+            drop(state);
+            self.work_here();
+            return self.state.lock();
+        }
+        self.work.notify_one();
+        self.progress.wait(&mut state);
+        state
+    }
+
+    /// Writes, and syncs if somebody wants it, what has gathered.
+    fn step<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        spare: &mut Vec<u8>,
+    ) -> (MutexGuard<'s, State>, Step) {
+        if self.failure.get().is_some() {
+            // Nothing is appended after the failure, so these are all who wait.
+            let pending = std::mem::take(&mut state.pending);
+            self.progress.notify_all();
+            drop(state);
+            for (_, hook) in pending {
+                hook.failed();
+            }
+            return (self.state.lock(), Step::Failed);
+        }
+        let written = self.written.load(Ordering::Relaxed);
+        let flushed = self.flushed.load(Ordering::Relaxed);
+        let sync = state.sync_to > flushed;
+        if !(sync || state.write_to > written) {
+            return (state, Step::Idle);
+        }
+        let start = state.start;
+        let taken = std::mem::replace(&mut state.buffer, std::mem::take(spare));
+        let end = start + taken.len() as u64;
+        state.start = end;
+        drop(state);
+
+        let mut result = self.write_with_patience(start, &taken);
+        if sync && result.is_ok() {
+            result = self.segments.sync(flushed, end);
+            self.flushes.fetch_add(1, Ordering::Relaxed);
+        }
+        *spare = taken;
+        spare.clear();
+        if let Err(error) = result {
+            self.fail(Error::new(SqlState::IO_ERROR, error.message()));
+            return (self.state.lock(), Step::Worked);
+        }
+        self.written.store(end, Ordering::Release);
+        let mut state = self.state.lock();
+        let mut due = Vec::new();
+        if sync {
+            self.flushed.store(end, Ordering::Release);
+            while state.pending.front().is_some_and(|(lsn, _)| *lsn <= end) {
+                due.extend(state.pending.pop_front());
+            }
+        }
+        self.progress.notify_all();
+        if !due.is_empty() {
+            drop(state);
+            for (lsn, hook) in due {
+                hook.durable(Lsn(lsn));
+            }
+            state = self.state.lock();
+        }
+        (state, Step::Worked)
     }
 }
