@@ -53,7 +53,9 @@ pub(crate) fn through_text(
     let count = if vector.is_constant() { len.min(1) } else { len };
     let to_string = to.physical == Physical::Text && !needs_host(to);
     let from_string = from.physical == Physical::Text && !needs_host(from);
-    let result = if to_string && to.oid != DataType::NAME.oid && to.oid != DataType::CHAR.oid {
+    // These read their text; the other strings take it as it is.
+    let reads = [DataType::NAME, DataType::CHAR, DataType::JSON, DataType::JSONPATH];
+    let result = if to_string && !reads.iter().any(|t| t.oid == to.oid) {
         let mut strings = Strings::with_capacity(count, count * 8);
         let mut validity = Validity::all();
         for row in 0..count {

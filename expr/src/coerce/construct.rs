@@ -244,7 +244,8 @@ impl Coercer<'_> {
     pub fn subscript(&self, array: Expr, indexes: Vec<Expr>, span: Span) -> Result<Expr> {
         if array.data_type().oid == DataType::JSONB.oid {
             let path = self.jsonb_path(indexes, span)?;
-            return self.call("jsonb_extract_path", vec![array, path], span);
+            let call = self.function("jsonb_extract_path", vec![array, path], true, span)?;
+            return call.into_scalar(crate::expr::CallForm::Function, span);
         }
         let data_type = subscripted(&array, span)?;
         let indexes =

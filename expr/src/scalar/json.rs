@@ -124,6 +124,11 @@ fn jsonb_walk<'a>(value: Jsonb<'a>, path: &[String]) -> Option<Jsonb<'a>> {
     })
 }
 
+/// Element `index`; a scalar that stands alone counts as an array of one.
+fn element_of(value: Jsonb<'_>, index: i64) -> Option<Jsonb<'_>> {
+    if value.is_scalar() { (index == 0 || index == -1).then_some(value) } else { value.element(index) }
+}
+
 fn extract_path(args: &Args<'_>) -> Result<Vector> {
     jsonb_part(args, |value, row| jsonb_walk(value, &path_at(args, 1, row)?))
 }
@@ -827,11 +832,10 @@ impl Field {
 
     /// As a value of `data_type`, read from its text. 22P02 and what the type's input raises.
     fn value(&self, data_type: DataType, cx: &crate::context::EvalContext<'_>) -> Result<Value> {
+        let Some(text) = &self.text else { return Ok(Value::Null) };
         if data_type.oid == DataType::JSON.oid || data_type.oid == DataType::JSONB.oid {
-            // JSON null stays one.
             return crate::cast::value_from_text(&self.json, data_type, cx);
         }
-        let Some(text) = &self.text else { return Ok(Value::Null) };
         match (data_type.element(), &self.items) {
             (Some(element), Some(items)) => {
                 if items.iter().any(|item| item.items.is_some()) {
@@ -874,8 +878,8 @@ pub fn record_kernel(source: &str) -> Option<TableKernel> {
 pub(crate) static KERNELS: &[(&str, Kernel)] = &[
     ("jsonb_object_field", |args| jsonb_part(args, |value, row| value.field(args.str(1, row)))),
     ("jsonb_object_field_text", |args| jsonb_part(args, |value, row| value.field(args.str(1, row)))),
-    ("jsonb_array_element", |args| jsonb_part(args, |value, row| value.element(args.int(1, row)))),
-    ("jsonb_array_element_text", |args| jsonb_part(args, |value, row| value.element(args.int(1, row)))),
+    ("jsonb_array_element", |args| jsonb_part(args, |value, row| element_of(value, args.int(1, row)))),
+    ("jsonb_array_element_text", |args| jsonb_part(args, |value, row| element_of(value, args.int(1, row)))),
     ("jsonb_extract_path", extract_path),
     ("jsonb_extract_path_text", extract_path),
     ("json_object_field", |args| json_part(args, |raw, row| raw_field(raw, args.str(1, row)))),

@@ -705,6 +705,7 @@ impl Binder<'_> {
             columns_visible: true,
             lateral_only: false,
             lateral_ok: true,
+            is_scalar: false,
         }
     }
 

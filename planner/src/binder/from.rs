@@ -364,7 +364,8 @@ impl Binder<'_> {
                 _ => {}
             }
         }
-        let item = aliased(&name, range.alias.as_ref(), columns)?;
+        let mut item = aliased(&name, range.alias.as_ref(), columns)?;
+        item.is_scalar = item.columns.len() == 1 && definitions.is_empty();
         Ok(self.single(plan, item, None, None))
     }
 
@@ -577,6 +578,7 @@ impl Binder<'_> {
                         columns_visible: false,
                         lateral_only: false,
                         lateral_ok: true,
+                        is_scalar: false,
                     });
                 }
             }
@@ -615,6 +617,7 @@ impl Binder<'_> {
                     columns_visible: true,
                     lateral_only: false,
                     lateral_ok: true,
+                    is_scalar: false,
                 });
             }
         }
@@ -852,6 +855,7 @@ fn aliased(name: &str, alias: Option<&ast::Alias>, mut columns: Vec<ItemColumn>)
         columns_visible: true,
         lateral_only: false,
         lateral_ok: true,
+        is_scalar: false,
     })
 }
 

@@ -209,6 +209,8 @@ pub(super) struct Item {
     pub columns_visible: bool,
     pub lateral_only: bool,
     pub lateral_ok: bool,
+    /// A function's one column of a plain type: the name means that value, not a row of it.
+    pub is_scalar: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -246,7 +248,13 @@ impl Binder<'_> {
                     return Ok(Reference::Column(expr));
                 }
                 match self.find_item(None, column, span)? {
-                    Some((level, index)) => Ok(Reference::Row(self.use_whole_row(level, index, span))),
+                    Some((level, index)) => {
+                        let item = self.use_whole_row(level, index, span);
+                        Ok(match item.columns.as_slice() {
+                            [only] if item.is_scalar => Reference::Column(only.expr.clone()),
+                            _ => Reference::Row(item),
+                        })
+                    }
                     None => Err(self.missing_column(None, column, span)),
                 }
             }

@@ -40,6 +40,7 @@ impl Binder<'_> {
             columns_visible: true,
             lateral_only: false,
             lateral_ok: true,
+            is_scalar: false,
         });
         self.push_level(level)?;
         let result = f(self);

@@ -302,7 +302,7 @@ impl<'t> Parser<'t> {
                     return Err(self.fail(format!("Character with value 0x{byte:02x} must be escaped.")));
                 }
                 if self.unescape && high.is_some() {
-                    self.end = at;
+                    self.end = at + usize::from(byte == b'"');
                     return Err(self.lone_low());
                 }
                 if byte == b'"' {
