@@ -333,8 +333,10 @@ fn change_at(json: Json, path: &[String], level: usize, new: Option<&Json>, chan
                     pairs[at].1 = change_at(inner, path, level + 1, new, change)?;
                 }
                 (None, true) => {
-                    if let (Change::Set { create: true } | Change::Insert { .. } | Change::Assign, Some(new)) =
-                        (change, new)
+                    if let (
+                        Change::Set { create: true } | Change::Insert { .. } | Change::Assign,
+                        Some(new),
+                    ) = (change, new)
                     {
                         pairs.push((step.clone(), new.clone()));
                     }
