@@ -183,7 +183,7 @@ fn serve(args: ServeArgs) -> Result<()> {
                 login.check_listening(address.ip())?;
             }
         }
-        let is_new = !storage::Store::exists(&config.data);
+        let is_new = !Store::exists(&config.data);
         let options = StoreOptions {
             buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
             checkpoint_log_bytes: u64::try_from(settings.integer("max_wal_size")).unwrap_or(1 << 19) * 1024,
@@ -275,9 +275,9 @@ fn init(args: InitArgs) -> Result<()> {
     let data = args.data.or_else(|| std::env::var_os("CAIRN_DATA").map(Into::into));
     let data = data.unwrap_or_else(|| std::path::PathBuf::from("cairn-data"));
     let shown = data.display().to_string();
-    if storage::Store::exists(&data) {
+    if Store::exists(&data) {
         return Err(Error::new(
-            types::SqlState::DUPLICATE_OBJECT,
+            SqlState::DUPLICATE_OBJECT,
             format!("\"{shown}\" is a data directory already"),
         )
         .with_hint("To change a password, use ALTER ROLE."));
@@ -313,7 +313,7 @@ fn read_password(file: &std::path::Path) -> Result<String> {
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
         return Err(Error::new(
-            types::SqlState::INVALID_PARAMETER_VALUE,
+            SqlState::INVALID_PARAMETER_VALUE,
             format!("password file \"{shown}\" is empty"),
         ));
     }
