@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(kinds(&g1c, &[(1, &[1]), (2, &[2])]), [Kind::G1c]);
         let lost = [(true, vec![append(1, 1)]), (true, vec![append(1, 2)])];
         assert_eq!(kinds(&lost, &[(1, &[2])]), [Kind::Lost]);
-        assert_eq!(kinds(&lost, &[(1, &[1, 2, 1])]), [Kind::Lost]);
+        assert!(kinds(&lost, &[(1, &[1, 2, 1])]).contains(&Kind::Lost));
         let internal = [(true, vec![append(1, 1), read(1, &[])])];
         assert_eq!(kinds(&internal, &[(1, &[1])]), [Kind::Internal]);
         let unrepeatable = [(true, vec![read(1, &[]), read(1, &[1])]), (true, vec![append(1, 1)])];
