@@ -28,7 +28,7 @@ fn holding(text: &str) -> usize {
 fn nothing_acknowledged_is_lost_in_a_kill_and_all_conditions_hold() {
     let tpcc = tests::build("tpcc", "tpcc");
     let server = tests::binary().to_str().unwrap();
-    for isolation in ["read-committed", "repeatable-read"] {
+    for isolation in ["read-committed", "repeatable-read", "serializable"] {
         let mut arguments = vec!["--server", server, "--clients", "4", "--isolation", isolation];
         let seconds = std::env::var("CAIRN_TPCC_SECONDS");
         match &seconds {

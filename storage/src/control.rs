@@ -13,7 +13,8 @@ use crate::page::crc32c;
 use crate::wal::Lsn;
 
 pub const CONTROL_FILE: &str = "cairn.control";
-const TEMPORARY: &str = "cairn.control.tmp";
+/// Its name until the store is complete; there from the first moment of a creation.
+pub const TEMPORARY: &str = "cairn.control.tmp";
 const MAGIC: &[u8; 8] = b"cairnctl";
 /// Version of everything in the directory.
 pub const FORMAT: u32 = 1;
@@ -68,6 +69,13 @@ pub struct Control {
 }
 
 impl Control {
+    /// Makes the empty file under its temporary name, durably, before any other: a directory with files of a
+    /// store and with neither name is damaged, not unfinished.
+    pub fn announce(disk: &dyn Disk) -> Result<()> {
+        checked("create", TEMPORARY, disk.open(TEMPORARY, true))?;
+        checked("fsync", "the data directory", disk.sync_dir())
+    }
+
     /// Begins a new store's control file under a temporary name.
     pub fn prepare(disk: &dyn Disk, data: ControlData) -> Result<Control> {
         let file = checked("create", TEMPORARY, disk.open(TEMPORARY, true))?;

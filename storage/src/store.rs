@@ -17,9 +17,9 @@ use types::{Error, Result};
 use crate::btree::check::check_tree;
 use crate::buffer::Pool;
 use crate::buffer::double_write::{DOUBLE_WRITE_FILE, PAGE_FILE, PageFile};
-use crate::control::{CONTROL_FILE, Control, ControlData};
+use crate::control::{CONTROL_FILE, Control, ControlData, TEMPORARY};
 use crate::directory::{DIRECTORY, DIRECTORY_ROOT};
-use crate::disk::file::{DirectoryLock, FileDisk, LOCK_FILE};
+use crate::disk::file::{DirectoryLock, FileDisk};
 use crate::disk::{Disk, checked};
 use crate::engine::Engine;
 use crate::mvcc::advisory::{AdvisoryKey, SessionLocks};
@@ -437,8 +437,16 @@ fn refuse_foreign(disk: &FileDisk, directory: &Path) -> Result<()> {
 }
 
 fn create(disk: Arc<dyn Disk>, names: &[String], options: &StoreOptions) -> Result<Engine> {
+    let made = |name: &&String| *name == PAGE_FILE || *name == DOUBLE_WRITE_FILE || number_of(name).is_some();
+    if let Some(found) = names.iter().find(made)
+        && !names.iter().any(|name| name == TEMPORARY)
+    {
+        return Err(Error::corrupted(format!("file \"{CONTROL_FILE}\" is missing beside \"{found}\""))
+            .with_hint("Put the file back, or restore a backup. Nothing was changed."));
+    }
+    Control::announce(&*disk)?;
     // What an interrupted creation has left.
-    for name in names.iter().filter(|name| is_ours(name) && *name != LOCK_FILE) {
+    for name in names.iter().filter(made) {
         checked("remove", name, disk.remove(name))?;
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -235,3 +235,15 @@ fn a_lost_write_is_noticed_only_where_the_page_does_not_fit() {
         "{noticed} noticed, {silent} silent: time to rewrite the documentation"
     );
 }
+
+#[test]
+fn without_its_control_file_a_store_is_refused_and_left_alone() {
+    let (disk, models, _) = closed_store();
+    let control = disk.bytes("cairn.control").unwrap();
+    disk.remove("cairn.control").unwrap();
+    let error = open(&disk).err().unwrap();
+    assert_eq!(error.code().as_str(), "XX001");
+    assert!(error.message().contains("cairn.control"), "{error:?}");
+    disk.open("cairn.control", true).unwrap().write_at(&control, 0).unwrap();
+    assert!(read(&open(&disk).unwrap()).unwrap() == models);
+}
