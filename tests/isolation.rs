@@ -330,19 +330,21 @@ async fn run_steps(
                 None => out.push("    waits".to_owned()),
             }
         }
-        // Who waited may go on, and let others go on.
+        // Who waited may go on, and let others go on. Several are told by name: which is seen first is chance.
+        let mut going = Vec::new();
         loop {
-            let mut moved = false;
+            let before = going.len();
             for session in sessions.iter_mut().filter(|session| session.running.is_some()) {
                 if let Some(result) = settle(session, control, false).await? {
-                    out.push(format!("{} goes on\n{}", session.name, indented(&result)));
-                    moved = true;
+                    going.push(format!("{} goes on\n{}", session.name, indented(&result)));
                 }
             }
-            if !moved {
+            if going.len() == before {
                 break;
             }
         }
+        going.sort();
+        out.append(&mut going);
     }
     let waiting: Vec<&str> =
         sessions.iter().filter(|s| s.running.is_some()).map(|s| s.name.as_str()).collect();

@@ -737,7 +737,7 @@ impl Binder<'_> {
             .with_hint("Drop the view first and create it again afterwards."));
         }
         // A view that does not read it may still come to mean it by its new name.
-        let named = |view: &&Arc<ViewDef>| view.definition.to_lowercase().contains(&new_name.to_lowercase());
+        let named = |view: &&Arc<ViewDef>| mentions(&view.definition, &new_name);
         if let Some(view) = self.cx.catalog.dependent_views(table.id).find(named) {
             return Err(Error::not_supported(format!(
                 "renaming column \"{old}\" of \"{}\" to a name that view \"{}\" uses",
@@ -871,5 +871,16 @@ mod tests {
     #[test]
     fn variants_are_spelled_as_sql() {
         assert_eq!(super::spelled("SetStatistics"), "SET STATISTICS");
+    }
+}
+
+/// Whether `text` has `name` as a word, in any case; a name that is no word may stand anywhere in it.
+fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    if name.chars().all(in_word) {
+        text.split(|c: char| !in_word(c)).any(|word| word == name)
+    } else {
+        text.contains(&name)
     }
 }
