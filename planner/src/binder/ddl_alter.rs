@@ -866,14 +866,6 @@ fn spelled(variant: &str) -> String {
     out
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn variants_are_spelled_as_sql() {
-        assert_eq!(super::spelled("SetStatistics"), "SET STATISTICS");
-    }
-}
-
 /// Whether `text` has `name` as a word, in any case; a name that is no word may stand anywhere in it.
 fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
@@ -882,5 +874,20 @@ fn mentions(text: &str, name: &str) -> bool {
         text.split(|c: char| !in_word(c)).any(|word| word == name)
     } else {
         text.contains(&name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_words() {
+        assert!(super::mentions("select Upper(x)", "upper"));
+        assert!(!super::mentions("select upper(x)", "pp"));
+        assert!(super::mentions("select \"a b\"", "a b"));
+    }
+
+    #[test]
+    fn variants_are_spelled_as_sql() {
+        assert_eq!(super::spelled("SetStatistics"), "SET STATISTICS");
     }
 }
