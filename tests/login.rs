@@ -165,7 +165,7 @@ async fn the_access_file_decides() {
 }
 
 fn serve(data: &Path, args: &[&str]) -> Output {
-    Command::new(tests::binary()).arg("serve").arg("--data").arg(data).args(args).output().unwrap()
+    tests::cairn().arg("serve").arg("--data").arg(data).args(args).output().unwrap()
 }
 
 #[test]
@@ -198,7 +198,7 @@ async fn init_sets_the_superusers_password() {
     let pwfile = server.data().with_file_name("pw");
     std::fs::write(&pwfile, "swordfish\n").unwrap();
     let init = || {
-        Command::new(tests::binary())
+        tests::cairn()
             .args(["init", "--data"])
             .arg(server.data())
             .arg("--pwfile")

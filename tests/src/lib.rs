@@ -73,14 +73,9 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens");
-        let mut command = Command::new(binary());
+        let mut command = cairn();
         command.arg("serve").arg("--data").arg(self.data());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
-        // CAIRN_… of the test's own environment are no settings of the server.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAIRN_"))
-        {
-            command.env_remove(name);
-        }
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
@@ -198,6 +193,15 @@ pub fn binary() -> &'static Path {
         Some(path) => path.into(),
         None => build("server", "cairn"),
     })
+}
+
+/// A command line that starts with [`binary`]. CAIRN_… of the test's own environment are no settings of it.
+pub fn cairn() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAIRN_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Builds a binary of the workspace and returns where it lies: next to the tests, `target/PROFILE/NAME`.
