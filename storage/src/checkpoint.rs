@@ -25,11 +25,11 @@ impl Engine {
         result
     }
 
-    /// Has log files ready for what is to come, undoes what waited for room, and makes a checkpoint when there
-    /// is enough log since the last. 53100 while there is no room.
+    /// Has log files ready for what is to come, and makes a checkpoint when there is enough log since the last.
+    /// 53100 while there is no room.
     pub fn checkpointer_round(&self) -> Result<()> {
         let log = &self.pager.log;
-        if let Err(error) = log.prepare_ahead().and_then(|()| self.settle_unfinished()) {
+        if let Err(error) = log.prepare_ahead() {
             // Files that nobody needs any more can be used again.
             if error.code() == SqlState::DISK_FULL {
                 self.checkpoint_for_room()?;

@@ -2,8 +2,10 @@
 //!
 //! Shared by the store's face, its transactions and its background threads.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use types::sqlstate::SqlState;
@@ -48,13 +50,18 @@ pub struct Engine {
     recovering: AtomicBool,
     /// Transactions whose old versions are partly in the log only.
     spilled: Mutex<Vec<Weak<TxState>>>,
-    /// Rollbacks that found no room on the disk.
-    unfinished: Mutex<Vec<Unfinished>>,
+    /// Rollbacks that nobody waits for, the oldest first: long ones, and those that found no room on the disk.
+    unfinished: Mutex<VecDeque<Unfinished>>,
+    /// A thread takes long rollbacks off the hands of sessions.
+    undoes_later: AtomicBool,
     /// Held by a round of the sweeper, and by who wants none meanwhile.
     pub sweeping: Mutex<()>,
     /// Dropped trees whose pages are yet to be freed.
     to_drop: Mutex<Vec<u64>>,
 }
+
+/// A rollback that owes the log no more than this is done at once: some milliseconds.
+pub const QUICK_UNDO: u64 = 256 << 10;
 
 /// A transaction that is over for its session, with what it holds until it is undone.
 pub struct Unfinished {
@@ -95,7 +102,8 @@ impl Engine {
             next_chunk: AtomicU64::new(1),
             recovering: AtomicBool::new(recovering),
             spilled: Mutex::new(Vec::new()),
-            unfinished: Mutex::new(Vec::new()),
+            unfinished: Mutex::default(),
+            undoes_later: AtomicBool::new(false),
             sweeping: Mutex::new(()),
             to_drop: Mutex::new(Vec::new()),
         }
@@ -172,25 +180,54 @@ impl Engine {
             return Err(error);
         }
         tracing::warn!(%error, transaction = rest.tx.id, "rollback waits for room on the disk");
-        self.unfinished.lock().push(rest);
+        rest.tx.leave();
+        self.unfinished.lock().push_back(rest);
         Ok(())
     }
 
-    /// Tries again to undo what could not be undone on a full disk. Called by the checkpointer.
-    pub fn settle_unfinished(&self) -> Result<()> {
-        loop {
-            let Some(rest) = self.unfinished.lock().pop() else { return Ok(()) };
-            if let Err(error) = self.roll_back(&rest.tx) {
-                if error.code() != SqlState::DISK_FULL {
-                    return self.undo_later(rest, error);
+    /// From now on a thread calls `settle_unfinished` again and again.
+    pub fn undoes_later(&self) {
+        self.undoes_later.store(true, Ordering::Release);
+    }
+
+    /// True when undoing `tx` takes so long that its session should not wait, and there is somebody to do it.
+    pub fn should_undo_later(&self, tx: &TxState) -> bool {
+        tx.owed() > QUICK_UNDO && self.undoes_later.load(Ordering::Acquire)
+    }
+
+    /// Leaves a rollback to `settle_unfinished`. Its rows and tables stay locked until it is done.
+    pub fn undo_behind(&self, rest: Unfinished) {
+        rest.tx.leave();
+        self.unfinished.lock().push_back(rest);
+    }
+
+    /// Completes the rollbacks that were left, as long as `goes_on`. 53100 when the disk has no room for one.
+    pub fn settle_unfinished(&self, goes_on: impl Fn() -> bool) -> Result<()> {
+        while goes_on() {
+            let Some(rest) = self.unfinished.lock().pop_front() else { break };
+            let started = Instant::now();
+            match self.roll_back_while(&rest.tx, &goes_on) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.unfinished.lock().push_front(rest);
+                    break;
                 }
-                self.unfinished.lock().push(rest);
-                return Err(error);
+                Err(error) if error.code() == SqlState::DISK_FULL => {
+                    self.unfinished.lock().push_front(rest);
+                    return Err(error);
+                }
+                Err(error) => return self.undo_later(rest, error),
             }
-            tracing::info!(transaction = rest.tx.id, "rollback completed");
+            tracing::info!(
+                transaction = rest.tx.id,
+                ms = started.elapsed().as_millis() as u64,
+                "rollback completed"
+            );
             rest.created.iter().for_each(|tree| self.drop_later(*tree));
             rest.locks.release(self, &rest.tx);
+            self.finish_drops()?;
         }
+        Ok(())
     }
 
     /// Has `finish_drops` free the tree.
@@ -261,11 +298,21 @@ impl Engine {
 
     /// Undoes the records of `tx` that are newer than `stop`.
     pub fn undo_to(&self, tx: &TxState, stop: Lsn) -> Result<()> {
+        self.undo_while(tx, stop, &|| true).map(|_| ())
+    }
+
+    /// As `undo_to`; false when it ended early because `goes_on` did not hold any more.
+    fn undo_while(&self, tx: &TxState, stop: Lsn, goes_on: &impl Fn() -> bool) -> Result<bool> {
         let mut next = tx.last();
+        let mut count = 0u32;
         while next > stop {
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(256) && !goes_on() {
+                return Ok(false);
+            }
             next = self.undo_record(tx, next)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Undoes the record at `lsn`, if it needs to be; returns the next one to look at.
@@ -292,6 +339,15 @@ impl Engine {
     pub fn roll_back(&self, tx: &TxState) -> Result<()> {
         self.undo_to(tx, Lsn::ZERO)?;
         self.end_undone(tx)
+    }
+
+    /// As `roll_back`; false when it ended early because `goes_on` did not hold any more.
+    fn roll_back_while(&self, tx: &TxState, goes_on: &impl Fn() -> bool) -> Result<bool> {
+        let done = self.undo_while(tx, Lsn::ZERO, goes_on)?;
+        if done {
+            self.end_undone(tx)?;
+        }
+        Ok(done)
     }
 
     /// Ends a transaction of which nothing is left.

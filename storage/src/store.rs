@@ -141,6 +141,7 @@ impl Stop {
 }
 
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
+const UNDO_LOOK: Duration = Duration::from_millis(20);
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
 /// The page writer goes on at once as long as it finds so many pages to write.
 const WRITER_LEAST: usize = 64;
@@ -224,6 +225,8 @@ impl Store {
         threads.push(spawn("checkpointer", checkpointer)?);
         threads.push(spawn("sweeper", sweeper)?);
         threads.push(spawn("page writer", page_writer)?);
+        threads.push(spawn("undo", undo)?);
+        self.engine.undoes_later();
         Ok(())
     }
 
@@ -257,7 +260,7 @@ impl Store {
         let info = |subject, mode: &'static str, tx: &TxState, granted| LockInfo {
             subject,
             mode,
-            process_id: tx.process_id,
+            process_id: tx.process_id(),
             transaction: tx.id,
             granted,
         };
@@ -310,7 +313,9 @@ impl Store {
     /// Does one round of what a background thread would.
     pub fn upkeep(&self, upkeep: Upkeep) -> Result<()> {
         match upkeep {
-            Upkeep::Checkpointer => self.engine.checkpointer_round(),
+            Upkeep::Checkpointer => {
+                self.engine.checkpointer_round().and_then(|()| self.engine.settle_unfinished(|| true))
+            }
             Upkeep::Sweeper => self.engine.sweep().map(|_| ()),
             Upkeep::PageWriter => self.engine.pager.pool.write_ahead().map(|_| ()),
         }
@@ -539,6 +544,26 @@ fn checkpointer(engine: &Engine, stop: &Stop) {
                     tracing::info!("the disk has room again");
                 }
                 was_full = false;
+            }
+        }
+    }
+}
+
+/// Completes rollbacks that sessions have left.
+fn undo(engine: &Engine, stop: &Stop) {
+    let mut pause = UNDO_LOOK;
+    while !stop.sleep(pause) {
+        pause = UNDO_LOOK;
+        if engine.pager.log.check_healthy().is_err() {
+            continue;
+        }
+        let result = engine.settle_unfinished(|| !*stop.stopping.lock());
+        if let Err(error) = result {
+            pause = Duration::from_secs(1);
+            if error.code() != SqlState::DISK_FULL {
+                tracing::error!(%error, "rollback failed; the next start finishes it");
+            } else if let Err(error) = engine.checkpoint_for_room() {
+                tracing::debug!(%error, "no checkpoint for a rollback that waits for room");
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::btree::{RECORD_INLINE_MOST, Tree};
 use crate::buffer::Access;
 use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
-use crate::engine::{Engine, Unfinished};
+use crate::engine::{Engine, QUICK_UNDO, Unfinished};
 use crate::mvcc::Snapshot;
 use crate::mvcc::advisory::{self, AdvisoryKey};
 use crate::mvcc::lock::{Asking, conflicts, running};
@@ -671,6 +671,13 @@ impl Transaction {
         Ok(())
     }
 
+    /// True when undoing what was written since `savepoint` takes some milliseconds at most.
+    pub fn is_quickly_undone(&self, savepoint: Savepoint) -> bool {
+        // The log in between is others' as well.
+        let between = self.tx.last().0.saturating_sub(savepoint.last.0);
+        between.min(2 * self.tx.owed()) <= 2 * QUICK_UNDO
+    }
+
     /// Undoes everything written since `savepoint`, but keeps the locks: a statement that is run again must not
     /// lose what it waited for.
     pub fn undo_to(&self, savepoint: Savepoint) -> Result<()> {
@@ -754,8 +761,9 @@ impl Transaction {
         published
     }
 
-    /// Undoes everything. An error means that the store must be reopened to finish the undo. Should there be
-    /// no room for it on the disk, that is no error: its rows stay locked until there is.
+    /// Undoes everything. An error means that the store must be reopened to finish the undo. A long undo is only
+    /// begun: what it changed is invisible at once, but stays locked until it is done. Should there be no room for
+    /// it on the disk, that is no error either: it goes on when there is.
     pub fn rollback(self) -> Result<()> {
         self.undo_all()
     }
@@ -767,19 +775,24 @@ impl Transaction {
             return Ok(());
         }
         let engine = self.engine();
-        let undone = engine.roll_back(&self.tx);
+        let behind = engine.should_undo_later(&self.tx);
+        let undone = if behind { Ok(()) } else { engine.roll_back(&self.tx) };
         let created = {
             let mut inner = self.inner.lock();
             inner.snapshot = None;
             std::mem::take(&mut inner.created)
         };
-        if let Err(error) = undone {
-            let rest = Unfinished {
-                tx: self.tx.clone(),
-                created: created.into_iter().collect(),
-                locks: self.take_locks(),
+        if behind || undone.is_err() {
+            let mut locks = self.take_locks();
+            locks.keep_tables(engine, &self.tx);
+            let rest = Unfinished { tx: self.tx.clone(), created: created.into_iter().collect(), locks };
+            return match undone {
+                Ok(()) => {
+                    engine.undo_behind(rest);
+                    Ok(())
+                }
+                Err(error) => engine.undo_later(rest, error),
             };
-            return engine.undo_later(rest, error);
         }
         created.into_iter().for_each(|tree| engine.drop_later(tree));
         let dropped = finish_drops(engine);
@@ -817,6 +830,14 @@ pub struct Locks {
 }
 
 impl Locks {
+    /// Gives back all but table locks: undo needs nothing else to be left alone.
+    fn keep_tables(&mut self, engine: &Engine, tx: &TxState) {
+        std::mem::take(&mut self.rows).iter().for_each(|(key, mode)| engine.locks.release(key, *mode, tx));
+        let advisory = std::mem::take(&mut self.advisory);
+        advisory.iter().for_each(|(key, mode)| engine.advisory.release(key, *mode, tx));
+        tx.bump();
+    }
+
     /// Gives all back: `tx` is over.
     pub fn release(self, engine: &Engine, tx: &TxState) {
         self.rows.iter().for_each(|(key, mode)| engine.locks.release(key, *mode, tx));

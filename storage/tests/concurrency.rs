@@ -413,3 +413,62 @@ fn a_directory_is_opened_by_one_process_and_only_if_it_is_ours() {
     assert!(error.hint().is_some() && error.message().contains("not empty"), "{error:?}");
     assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1, "nothing was written there");
 }
+
+#[test]
+fn a_long_rollback_is_left_behind() {
+    const ROWS: u64 = 20_000;
+    let disk = Arc::new(SimDisk::new());
+    let options = StoreOptions { buffer_size_bytes: 8 << 20, ..StoreOptions::new("unused") };
+    let store = Store::open_on(disk.clone(), &options).unwrap();
+    let record = |value: u64| {
+        let mut record = vec![0; 64];
+        record[..8].copy_from_slice(&value.to_le_bytes());
+        record
+    };
+    let tx = begin(&store);
+    for i in 0..ROWS {
+        assert_eq!(tx.insert(T, &i.to_be_bytes(), &record(1)).unwrap(), InsertOutcome::Done);
+    }
+    tx.commit().unwrap();
+    let mine = |process_id| {
+        let tx = store.begin(TransactionOptions { process_id, ..TransactionOptions::default() });
+        tx.start_statement();
+        tx
+    };
+    let update = |tx: &Transaction| {
+        for i in 0..ROWS {
+            assert_eq!(tx.update(T, &i.to_be_bytes(), &record(2)).unwrap(), WriteOutcome::Done);
+        }
+    };
+    let tx = mine(77);
+    let start = tx.savepoint();
+    assert!(tx.is_quickly_undone(start));
+    update(&tx);
+    assert!(!tx.is_quickly_undone(start));
+    let rollbacks = store.stats().rollbacks;
+    tx.rollback().unwrap();
+    // Nothing of it is seen, done or not; its own session may wait for it and gets the row that was.
+    assert_eq!(sum(&begin(&store)), (ROWS, ROWS));
+    let again = mine(77);
+    for i in [0, ROWS / 2, ROWS - 1] {
+        let outcome = loop {
+            match again.update(T, &i.to_be_bytes(), &record(5)).unwrap() {
+                WriteOutcome::Changed => again.start_statement(),
+                outcome => break outcome,
+            }
+        };
+        assert_eq!(outcome, WriteOutcome::Done);
+    }
+    again.commit().unwrap();
+    assert_eq!(store.stats().rollbacks, rollbacks + 1);
+    assert_eq!(sum(&begin(&store)).0, ROWS + 12);
+    // Closed in the middle, the next open completes it.
+    let tx = mine(77);
+    update(&tx);
+    tx.rollback().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open_on(disk, &options).unwrap();
+    assert_eq!(sum(&begin(&store)).0, ROWS + 12);
+    assert!(store.check().unwrap().problems.is_empty());
+}

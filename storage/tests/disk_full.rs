@@ -223,7 +223,12 @@ fn rollbacks_of_several_open_transactions_find_their_room() {
     for tx in open_transactions {
         tx.rollback().unwrap();
     }
-    assert_eq!(store.stats().writing_transactions, 0, "all rollbacks are complete");
+    // Long ones are left behind.
+    let started = Instant::now();
+    while store.stats().writing_transactions > 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "a rollback does not find its room");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let all = contents(&begin(&store));
     assert!(all.len() == 4000 && all.values().all(|record| *record == [1; 300]));
     sound(&store, 0);

@@ -445,13 +445,22 @@ impl Session {
         self.portals.retain(|_, portal| !portal.is_running());
         let keep = self.transaction.open.as_ref().is_some_and(|open| !open.savepoints.is_empty());
         if keep {
-            // A savepoint may still be gone back to; release what came after the last one.
-            let undone = self.undo_to_last_savepoint();
-            log_failed_undo(undone);
+            // A savepoint may still be gone back to; release what came after the last one, unless that takes
+            // long: then ROLLBACK TO does it, or ROLLBACK leaves it behind.
+            if self.is_quickly_undone() {
+                let undone = self.undo_to_last_savepoint();
+                log_failed_undo(undone);
+            }
         } else if self.transaction.open.is_some() {
             let undone = self.undo_all(client);
             log_failed_undo(undone);
         }
+    }
+
+    fn is_quickly_undone(&self) -> bool {
+        let open = self.transaction.open.as_ref();
+        open.and_then(|open| Some((open.transaction.as_ref()?, open.savepoints.last()?)))
+            .is_none_or(|(transaction, last)| transaction.is_quickly_undone(last.savepoint))
     }
 
     fn undo_to_last_savepoint(&mut self) -> Result<()> {

@@ -236,7 +236,7 @@ impl Entry {
         }
         let mut holds = false;
         for held in &self.held {
-            if held.tx.session == me.session {
+            if held.tx.session() == me.session() {
                 holds = true;
             } else if held.modes & mode.conflicts != 0 {
                 let signal = if outlast { Some(held.tx.signal()) } else { running(&held.tx) };
@@ -249,7 +249,7 @@ impl Entry {
         if !holds && !asking.jump {
             for queued in &self.queue[..place.unwrap_or(self.queue.len())] {
                 // Either way round: with several modes "conflicts" is symmetric.
-                if queued.tx.session != me.session && queued.mode.bit & mode.conflicts != 0 {
+                if queued.tx.session() != me.session() && queued.mode.bit & mode.conflicts != 0 {
                     blockers.soft(queued.tx.clone(), queued.tx.signal());
                 }
             }

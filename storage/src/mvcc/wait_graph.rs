@@ -99,22 +99,22 @@ impl WaitGraph {
             what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
         {
             let mut waiting = self.waiting.lock();
-            let own = Waiting { process_id: me.process_id, hard, soft, on, jump: false, what, transaction };
-            waiting.insert(me.session, own);
-            while let Some(path) = cycle(&waiting, me.session) {
+            let own = Waiting { process_id: me.process_id(), hard, soft, on, jump: false, what, transaction };
+            waiting.insert(me.session(), own);
+            while let Some(path) = cycle(&waiting, me.session()) {
                 // The edges of the path, by who waits; one that only queues need not wait for that.
                 let queues = path.iter().find(|(waiter, to)| {
-                    waiting.get(waiter).is_some_and(|w| !w.hard.iter().any(|tx| tx.session == to.session))
+                    waiting.get(waiter).is_some_and(|w| !w.hard.iter().any(|tx| tx.session() == to.session()))
                 });
                 let Some((queues, _)) = queues else {
                     let detail = report(&waiting, &path);
-                    waiting.remove(&me.session);
+                    waiting.remove(&me.session());
                     return Err(Error::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
                         .with_detail(detail)
                         .with_hint("See server log for query details."));
                 };
-                if *queues == me.session {
-                    waiting.remove(&me.session);
+                if *queues == me.session() {
+                    waiting.remove(&me.session());
                     return Ok(true);
                 }
                 if let Some(other) = waiting.get_mut(queues) {
@@ -125,7 +125,7 @@ impl WaitGraph {
             }
         }
         let result = wait::wait(&signal, WaitReason::Lock, deadline);
-        let jump = self.waiting.lock().remove(&me.session).is_some_and(|own| own.jump);
+        let jump = self.waiting.lock().remove(&me.session()).is_some_and(|own| own.jump);
         if result? {
             Ok(jump)
         } else {
@@ -138,7 +138,7 @@ impl WaitGraph {
         let waiting = self.waiting.lock();
         let own = waiting.values().find(|own| own.process_id == process_id);
         let mut found: Vec<i32> =
-            own.iter().flat_map(|own| own.hard.iter().chain(&own.soft)).map(|tx| tx.process_id).collect();
+            own.iter().flat_map(|own| own.hard.iter().chain(&own.soft)).map(|tx| tx.process_id()).collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -171,7 +171,7 @@ fn cycle(waiting: &HashMap<u64, Waiting>, start: u64) -> Option<Vec<(u64, Arc<Tx
             path.pop();
             continue;
         };
-        let to = next.session;
+        let to = next.session();
         if to == start {
             path.push((session, next));
             return Some(path);
@@ -188,7 +188,7 @@ fn cycle(waiting: &HashMap<u64, Waiting>, start: u64) -> Option<Vec<(u64, Arc<Tx
 fn report(waiting: &HashMap<u64, Waiting>, path: &[(u64, Arc<TxState>)]) -> String {
     let lines = path.iter().filter_map(|(waiter, on)| {
         let own = waiting.get(waiter)?;
-        let (waits, blocks) = (own.process_id, on.process_id);
+        let (waits, blocks) = (own.process_id, on.process_id());
         Some(format!("Process {waits} waits for {}; blocked by process {blocks}.", own.what))
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -3,7 +3,7 @@
 //! Shared by the transaction itself, the version tables of pages it changed, and those who wait for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,10 +24,10 @@ pub enum Fate {
 
 pub struct TxState {
     pub id: u64,
-    /// The session's process id, for deadlock reports.
-    pub process_id: i32,
-    /// Who waits and is waited for: the same for all that one process does.
-    pub session: u64,
+    /// The session's process id.
+    process_id: i32,
+    /// Its session has left it; only its undo still runs.
+    left: AtomicBool,
     fate: AtomicU64,
     /// First and last record in the log; zero when there is none.
     first: AtomicU64,
@@ -51,7 +51,7 @@ impl TxState {
         TxState {
             id,
             process_id,
-            session: if process_id == 0 { id } else { (1 << 63) | u64::from(process_id as u32) },
+            left: AtomicBool::new(false),
             fate: AtomicU64::new(RUNNING),
             first: AtomicU64::new(0),
             last: AtomicU64::new(0),
@@ -59,6 +59,24 @@ impl TxState {
             owed: AtomicU64::new(0),
             turn: Mutex::default(),
         }
+    }
+
+    /// The session's process id, for deadlock reports; 0 for one that has none (any more).
+    pub fn process_id(&self) -> i32 {
+        if self.left.load(Ordering::Acquire) { 0 } else { self.process_id }
+    }
+
+    /// Who waits and is waited for: the same for all that one process does.
+    pub fn session(&self) -> u64 {
+        match self.process_id() {
+            0 => self.id,
+            process_id => (1 << 63) | u64::from(process_id as u32),
+        }
+    }
+
+    /// From now on it is nobody's: its session may have to wait for it like anybody else.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Release);
     }
 
     /// Set the next time that something of this transaction is given back: all, when it ends, or what came
@@ -145,6 +163,11 @@ impl TxState {
     /// It owes so many bytes more.
     pub fn owe(&self, bytes: u64) {
         self.owed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// About how many bytes of log undoing it would write.
+    pub fn owed(&self) -> u64 {
+        self.owed.load(Ordering::Relaxed)
     }
 
     /// Takes up to `most` off what it owes; returns how many.
