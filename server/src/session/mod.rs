@@ -31,6 +31,7 @@ mod copy_binary;
 pub mod cursor;
 pub mod ddl;
 pub mod explain;
+pub mod lifted;
 pub mod settings;
 pub mod utility;
 
