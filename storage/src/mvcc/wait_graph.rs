@@ -67,6 +67,7 @@ struct Waiting {
     soft: Vec<Arc<TxState>>,
     /// Whose signal it waits for.
     on: Arc<TxState>,
+    signal: Arc<Signal>,
     /// Told to go past the queue.
     jump: bool,
     /// `ShareLock on transaction 7`, as deadlock reports say it.
@@ -99,7 +100,9 @@ impl WaitGraph {
             what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
         {
             let mut waiting = self.waiting.lock();
-            let own = Waiting { process_id: me.process_id(), hard, soft, on, jump: false, what, transaction };
+            let signal = signal.clone();
+            let process_id = me.process_id();
+            let own = Waiting { process_id, hard, soft, on, signal, jump: false, what, transaction };
             waiting.insert(me.session(), own);
             while let Some(path) = cycle(&waiting, me.session()) {
                 // The edges of the path, by who waits; one that only queues need not wait for that.
@@ -136,7 +139,8 @@ impl WaitGraph {
     /// Process ids of the sessions that `process_id` waits for (pg_blocking_pids).
     pub fn blocking(&self, process_id: i32) -> Vec<i32> {
         let waiting = self.waiting.lock();
-        let own = waiting.values().find(|own| own.process_id == process_id);
+        // Who has been woken waits for the processor only.
+        let own = waiting.values().find(|own| own.process_id == process_id && !own.signal.is_set());
         let mut found: Vec<i32> =
             own.iter().flat_map(|own| own.hard.iter().chain(&own.soft)).map(|tx| tx.process_id()).collect();
         found.sort_unstable();
