@@ -339,3 +339,44 @@ async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
         table.check(&client).await;
     }
 }
+
+/// Where `what` begins in the file.
+fn find(bytes: &[u8], what: &[u8]) -> usize {
+    bytes.windows(what.len()).position(|window| window == what).expect("it is in the file")
+}
+
+#[tokio::test]
+async fn damage_is_refused_with_the_names_of_page_and_table() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    let sql = "create table hurt (id int primary key, payload text);
+        create table whole as select 1 as a;
+        insert into hurt select id, 'needle ' || id from generate_series(1, 100) id;
+        create index hurt_payload on hurt (payload)";
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    assert!(server.terminate().success());
+    server.verify();
+    let path = server.data().join("cairn.pages");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // In the table the payload lies in a row, in the index the row's key follows.
+    let at = find(&bytes, b"needle 55");
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let output = tests::cairn().arg("check").arg("--data").arg(server.data()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains(r#"database "postgres", table "public.hurt": invalid page in page"#), "{told}");
+    server.restart().await;
+    let client = server.client().await;
+    let sql = "select count(*) from hurt where payload || '' <> '' and id + 0 > 0";
+    let by_table = client.query(sql, &[]).await;
+    let by_index = client.query("select * from hurt where payload = 'needle 55'", &[]).await;
+    let error = by_table.err().or(by_index.err()).expect("one of them meets the page");
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "XX001");
+    assert!(error.message().contains(r#"of file "cairn.pages" (offset "#), "{error:?}");
+    assert_eq!((error.schema(), error.table()), (Some("public"), Some("hurt")));
+    assert!(error.detail().unwrap().contains(r#"It belongs to "#), "{error:?}");
+    assert_eq!(number(&client, "select count(*) from whole").await, 1);
+}
