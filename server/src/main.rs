@@ -34,7 +34,7 @@ struct CommandLine {
 enum Command {
     /// Serve a data directory, making it if it is missing (the default)
     Serve(ServeArgs),
-    /// Verify a data directory that no server has open: checksums, trees, page ownership
+    /// Verify a data directory that no server has open: checksums, trees, page ownership, indexes against their tables
     Check(CheckArgs),
     /// Make a data directory, with a password for its superusers if one is given
     Init(InitArgs),
@@ -128,32 +128,25 @@ fn one_line(error: &Error) -> String {
     line.replace('\n', " ")
 }
 
-/// Opens the directory, which completes the recovery that a crash left to do, and verifies the store. True
-/// when it is sound.
+/// True when the directory is sound.
 fn check(data: &std::path::Path) -> Result<bool> {
-    if !Store::exists(data) {
-        return Err(Error::new(
-            SqlState::UNDEFINED_FILE,
-            format!("directory \"{}\" holds no cairn database", data.display()),
-        ));
-    }
-    let store = Store::open(StoreOptions::new(data))?;
-    let report = store.check()?;
+    let report = server::check::check(data)?;
     for problem in &report.problems {
         println!("{problem}");
     }
     println!(
-        "{} trees, {} pages, {} records: {}",
+        "{} trees, {} pages, {} records, {} tables, {} rows: {}",
         report.trees,
         report.pages,
         report.records,
+        report.tables,
+        report.rows,
         match report.problems.len() {
             0 => "no problems".to_owned(),
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         }
     );
-    store.close()?;
     Ok(report.problems.is_empty())
 }
 

@@ -59,7 +59,8 @@ impl Engine {
         let id = self.new_chunk_id();
         for (i, chunk) in record.chunks(CHUNK).enumerate() {
             if write.insert(&chunks, &chunk_key(id, i as u32), chunk, 0)? != InsertOutcome::Done {
-                return Err(Error::corrupted(format!("chunk {id} of tree {} exists already", tree.id)));
+                let what = format!("chunk {id} of tree {} exists already", tree.id);
+                return Err(Error::corrupted(what).in_tree(tree.id));
             }
         }
         let mut pointer = [0u8; POINTER];
@@ -71,8 +72,10 @@ impl Engine {
     /// Puts a long record together in `out`.
     pub fn fetch_overflow(&self, tree: &Tree, pointer: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let (length, id) = parse(pointer)?;
-        let missing =
-            || Error::corrupted(format!("chunk {id} of a long record of tree {} is missing", tree.id));
+        let missing = || {
+            Error::corrupted(format!("chunk {id} of a long record of tree {} is missing", tree.id))
+                .in_tree(tree.id)
+        };
         let chunks = self.tree(tree.id | OVERFLOW_BIT)?.ok_or_else(missing)?;
         out.clear();
         let mut sequence = 0u32;
@@ -99,7 +102,8 @@ impl Engine {
         let chunks = self.tree_to_write(tree.id | OVERFLOW_BIT)?;
         for i in 0..length.div_ceil(CHUNK) {
             if write.delete(&chunks, &chunk_key(id, i as u32))?.outcome != WriteOutcome::Done {
-                return Err(Error::corrupted(format!("chunk {id} of tree {} is missing", tree.id)));
+                let what = format!("chunk {id} of tree {} is missing", tree.id);
+                return Err(Error::corrupted(what).in_tree(tree.id));
             }
         }
         Ok(())

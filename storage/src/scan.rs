@@ -7,7 +7,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use types::Result;
+use types::{Result, SqlState};
 
 use crate::btree::Tree;
 use crate::btree::node::Node;
@@ -123,6 +123,15 @@ impl Scan {
     ///
     /// 57014 when the waiter says so (asked once a page); XX001 on damaged pages; what the sink returns.
     pub fn fill<S: RecordSink>(&mut self, sink: &mut S) -> Result<bool> {
+        let id = self.id;
+        // What the sink cannot decode is damaged, too.
+        self.fill_tracked(sink).map_err(|error| match error.code() {
+            SqlState::DATA_CORRUPTED => error.in_tree(id),
+            _ => error,
+        })
+    }
+
+    fn fill_tracked<S: RecordSink>(&mut self, sink: &mut S) -> Result<bool> {
         let Some(tracked) = self.snapshot.tracked().cloned() else { return self.walk(sink) };
         let mut walked = self.range.clone();
         let more = self.walk(sink);
@@ -437,7 +446,7 @@ pub(crate) fn split_points(
     while keys.len() + 1 < parts {
         let (mut below, mut found) = (Vec::new(), Vec::new());
         for id in &level {
-            let guard = engine.pager.pool.read(*id, Access::Normal)?;
+            let guard = tree.read(&engine.pager, *id, Access::Normal)?;
             let node = Node::new(guard.page());
             // A page that was split off or freed meanwhile costs some balance, nothing else.
             if crate::page::tree(guard.page()) != tree.id || node.is_leaf() {

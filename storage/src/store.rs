@@ -18,7 +18,7 @@ use crate::btree::check::check_tree;
 use crate::buffer::Pool;
 use crate::buffer::double_write::{DOUBLE_WRITE_FILE, PAGE_FILE, PageFile};
 use crate::control::{CONTROL_FILE, Control, ControlData, TEMPORARY};
-use crate::directory::{DIRECTORY, DIRECTORY_ROOT};
+use crate::directory::{self, DIRECTORY, DIRECTORY_ROOT, OVERFLOW_BIT};
 use crate::disk::file::{DirectoryLock, FileDisk};
 use crate::disk::{Disk, checked};
 use crate::engine::Engine;
@@ -43,6 +43,11 @@ pub struct TreeId(pub u64);
 impl TreeId {
     /// The first id that `create_tree` gives out.
     pub const FIRST_USER: TreeId = TreeId(100);
+
+    /// The tree whose long records it holds, or itself.
+    pub fn owner(self) -> TreeId {
+        TreeId(self.0 & !OVERFLOW_BIT)
+    }
 }
 
 /// How to open a store. `StoreOptions::new(dir)` has the defaults.
@@ -108,6 +113,8 @@ pub struct CheckReport {
     pub trees: u64,
     pub pages: u64,
     pub records: u64,
+    /// Trees that users of the store have made.
+    pub made: Vec<TreeId>,
     /// One line each, naming tree and page.
     pub problems: Vec<String>,
 }
@@ -346,7 +353,7 @@ impl Store {
             let tree = self.engine.directory.find(id);
             tree.map_or(0, |tree| tree.pages.load(Ordering::Relaxed).max(0) as u64)
         };
-        pages(tree.0) + pages(tree.0 | crate::directory::OVERFLOW_BIT)
+        pages(tree.0) + pages(tree.0 | OVERFLOW_BIT)
     }
 
     /// About how many records `tree` holds, uncommitted ones included; 0 for an unknown tree.
@@ -386,6 +393,9 @@ impl Store {
             if tree.id != DIRECTORY {
                 report.trees += 1;
                 report.records += records;
+            }
+            if tree.id >= directory::FIRST_USER && tree.id & OVERFLOW_BIT == 0 {
+                report.made.push(TreeId(tree.id));
             }
             let pages = (used.len() - before) as i64;
             let counted = tree.pages.load(Ordering::Relaxed);

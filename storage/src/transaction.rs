@@ -26,7 +26,7 @@ use crate::mvcc::lock::{Asking, conflicts, running};
 use crate::mvcc::table_lock::TableLock;
 use crate::mvcc::visibility::{Sight, sight};
 use crate::mvcc::wait_graph::deadline;
-use crate::mvcc::write::{Write, serialization_failure};
+use crate::mvcc::write::{Locked, Write, serialization_failure};
 use crate::overflow::check_record;
 use crate::scan::{self, Direction, KeyRange, Scan};
 use crate::store::{Store, TreeId};
@@ -135,6 +135,8 @@ pub struct Transaction {
     tx: Arc<TxState>,
     inner: Mutex<Inner>,
     undo_bytes: AtomicUsize,
+    /// The rows it has locked; beside `inner`, as writes add to it.
+    locked: Mutex<Locked>,
     database: u32,
 }
 
@@ -148,7 +150,6 @@ struct Inner {
     writing: bool,
     over: bool,
     /// What it has locked, in order, each with the one mode it added: savepoints give back from the end.
-    locked: Vec<((u64, Box<[u8]>), u8)>,
     table_locks: Vec<(u64, TableLock)>,
     advisory: Vec<(AdvisoryKey, u8)>,
     created: BTreeSet<u64>,
@@ -170,13 +171,13 @@ impl Transaction {
                 command: 1,
                 writing: false,
                 over: false,
-                locked: Vec::new(),
                 table_locks: Vec::new(),
                 advisory: Vec::new(),
                 created: BTreeSet::new(),
                 loaded: Vec::new(),
             }),
             undo_bytes: AtomicUsize::new(0),
+            locked: Mutex::default(),
             database: options.database,
         }
     }
@@ -299,6 +300,7 @@ impl Transaction {
             isolation,
             lock_timeout,
             undo_bytes: &self.undo_bytes,
+            locked: &self.locked,
         })
     }
 
@@ -516,7 +518,7 @@ impl Transaction {
                 match engine.locks.acquire(lock_key, mode.mode(), &self.tx, *asking) {
                     Ok(fresh) => {
                         if fresh {
-                            self.inner.lock().locked.push((lock_key.clone(), mode.mode().bit));
+                            self.locked.lock().push((lock_key.clone(), mode.mode().bit));
                         }
                         if flags & OVERFLOW != 0 {
                             let mut long = Vec::new();
@@ -641,7 +643,7 @@ impl Transaction {
         let inner = self.inner.lock();
         Savepoint {
             last: self.tx.last(),
-            locked: inner.locked.len(),
+            locked: self.locked.lock().len(),
             table_locks: inner.table_locks.len(),
             advisory: inner.advisory.len(),
         }
@@ -654,7 +656,7 @@ impl Transaction {
         let (locked, tables, advisory) = {
             let mut inner = self.inner.lock();
             (
-                split_off(&mut inner.locked, savepoint.locked),
+                split_off(&mut self.locked.lock(), savepoint.locked),
                 split_off(&mut inner.table_locks, savepoint.table_locks),
                 split_off(&mut inner.advisory, savepoint.advisory),
             )
@@ -810,7 +812,7 @@ impl Transaction {
     fn take_locks(&self) -> Locks {
         let mut inner = self.inner.lock();
         Locks {
-            rows: std::mem::take(&mut inner.locked),
+            rows: std::mem::take(&mut *self.locked.lock()),
             tables: std::mem::take(&mut inner.table_locks),
             advisory: std::mem::take(&mut inner.advisory),
         }
@@ -824,7 +826,7 @@ impl Transaction {
 /// What a transaction has locked.
 #[derive(Default)]
 pub struct Locks {
-    rows: Vec<((u64, Box<[u8]>), u8)>,
+    rows: Locked,
     tables: Vec<(u64, TableLock)>,
     advisory: Vec<(AdvisoryKey, u8)>,
 }

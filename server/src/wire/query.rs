@@ -290,6 +290,10 @@ impl Exchange {
     }
 
     fn report(&mut self, error: &Error, text: Option<&str>) {
+        let error = &match (error.fields().tree, self.session.catalog()) {
+            (Some(_), Ok(catalog)) => crate::check::name_tree(error.clone(), &catalog),
+            _ => error.clone(),
+        };
         let severity = if is_fatal(error) { Severity::Fatal } else { Severity::Error };
         if error.code() == SqlState::INTERNAL_ERROR || error.code() == SqlState::DATA_CORRUPTED {
             tracing::error!(pid = self.session.handle().process_id, "{error:?}");

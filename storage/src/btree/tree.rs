@@ -46,6 +46,16 @@ impl Tree {
         Error::new(SqlState::UNDEFINED_TABLE, format!("tree {} was dropped", self.id))
     }
 
+    #[inline]
+    pub(crate) fn read<'p>(&self, pager: &'p Pager, id: PageId, access: Access) -> Result<ReadGuard<'p>> {
+        pager.pool.read(id, access).map_err(|error| error.in_tree(self.id))
+    }
+
+    #[inline]
+    pub(super) fn write<'p>(&self, pager: &'p Pager, id: PageId) -> Result<WriteGuard<'p>> {
+        pager.pool.write(id, Access::Normal).map_err(|error| error.in_tree(self.id))
+    }
+
     pub(super) fn expect_mine(&self, page: &PageBytes, id: PageId) -> Result<()> {
         if page::kind(page) == PageKind::Node && page::tree(page) == self.id {
             return Ok(());
@@ -58,7 +68,8 @@ impl Tree {
             id.offset(),
             crate::buffer::double_write::PAGE_FILE,
             self.id
-        )))
+        ))
+        .in_tree(self.id))
     }
 
     /// XX001 unless the leaf is where the keys looked for belong: an old version of a page (a write that the
@@ -72,7 +83,8 @@ impl Tree {
             id.offset(),
             crate::buffer::double_write::PAGE_FILE,
             self.id
-        )))
+        ))
+        .in_tree(self.id))
     }
 
     fn descend<'p>(
@@ -84,7 +96,7 @@ impl Tree {
         if self.dropped.load(Ordering::Acquire) {
             return Err(self.gone());
         }
-        let mut guard = pager.pool.read(self.root, Access::Normal)?;
+        let mut guard = self.read(pager, self.root, Access::Normal)?;
         loop {
             self.expect_mine(guard.page(), guard.id())?;
             let node = Node::new(guard.page());
@@ -93,7 +105,7 @@ impl Tree {
             }
             let access = if node.level() == 1 { access } else { Access::Normal };
             let child = node.child(pick(node));
-            guard = pager.pool.read(child, access)?;
+            guard = self.read(pager, child, access)?;
         }
     }
 
@@ -133,11 +145,11 @@ impl Tree {
             return Err(self.gone());
         }
         loop {
-            let mut guard = pager.pool.read(self.root, Access::Normal)?;
+            let mut guard = self.read(pager, self.root, Access::Normal)?;
             self.expect_mine(guard.page(), guard.id())?;
             if Node::new(guard.page()).is_leaf() {
                 drop(guard);
-                let guard = pager.pool.write(self.root, Access::Normal)?;
+                let guard = self.write(pager, self.root)?;
                 self.expect_mine(guard.page(), guard.id())?;
                 if Node::new(guard.page()).is_leaf() {
                     return Ok(guard);
@@ -148,12 +160,12 @@ impl Tree {
                 let node = Node::new(guard.page());
                 let child = node.child(node.child_slot(key));
                 if node.level() == 1 {
-                    let leaf = pager.pool.write(child, Access::Normal)?;
+                    let leaf = self.write(pager, child)?;
                     self.expect_mine(leaf.page(), leaf.id())?;
                     self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
                     return Ok(leaf);
                 }
-                guard = pager.pool.read(child, Access::Normal)?;
+                guard = self.read(pager, child, Access::Normal)?;
                 self.expect_mine(guard.page(), guard.id())?;
             }
         }
@@ -170,7 +182,7 @@ impl Tree {
     }
 
     fn path<'p>(&self, pager: &'p Pager, pick: impl Fn(Node<'_>) -> usize) -> Result<Vec<WriteGuard<'p>>> {
-        let mut path = vec![pager.pool.write(self.root, Access::Normal)?];
+        let mut path = vec![self.write(pager, self.root)?];
         loop {
             let guard = path.last().expect("the path begins with the root");
             self.expect_mine(guard.page(), guard.id())?;
@@ -179,7 +191,7 @@ impl Tree {
                 return Ok(path);
             }
             let child = node.child(pick(node));
-            path.push(pager.pool.write(child, Access::Normal)?);
+            path.push(self.write(pager, child)?);
         }
     }
 }

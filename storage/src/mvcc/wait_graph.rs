@@ -101,16 +101,8 @@ impl WaitGraph {
         {
             let mut waiting = self.waiting.lock();
             let signal = signal.clone();
-            let own = Waiting {
-                process_id: me.process_id(),
-                hard,
-                soft,
-                on,
-                signal,
-                jump: false,
-                what,
-                transaction,
-            };
+            let process_id = me.process_id();
+            let own = Waiting { process_id, hard, soft, on, signal, jump: false, what, transaction };
             waiting.insert(me.session(), own);
             while let Some(path) = cycle(&waiting, me.session()) {
                 // The edges of the path, by who waits; one that only queues need not wait for that.
