@@ -12,6 +12,7 @@ pub mod wait;
 mod btree;
 mod buffer;
 mod checkpoint;
+mod compress;
 mod control;
 mod directory;
 pub mod disk;

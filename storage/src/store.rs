@@ -299,6 +299,10 @@ impl Store {
         *closed = true;
         self.stop_threads();
         let clean = self.engine.active.writing().is_empty();
+        // Nothing tells the next process where tombstones are. Without room they stay: no harm but to that.
+        if clean && let Err(error) = self.engine.sweep() {
+            tracing::debug!(%error, "tombstones stay in a store that is being closed");
+        }
         let result = self.engine.checkpoint(clean);
         self.engine.pager.log.stop();
         *self.lock.lock() = None;

@@ -242,6 +242,18 @@ impl Pool {
         self.versioned.lock().insert(id);
     }
 
+    /// Has the sweeper look at a page with tombstones, or without entries, that has no version table.
+    pub fn note_deletes(&self, id: PageId) -> Result<()> {
+        self.note_versions(id);
+        if self.is_resident(id) {
+            let mut guard = self.write(id, Access::Scan)?;
+            guard.versions_mut().get_or_insert_default().has_deletes = true;
+        } else {
+            self.parked.lock().entry(id).or_default().has_deletes = true;
+        }
+        Ok(())
+    }
+
     /// The pages that may have version tables.
     pub fn versioned_pages(&self) -> Vec<PageId> {
         let mut pages: Vec<_> = self.versioned.lock().iter().copied().collect();
