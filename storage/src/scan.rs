@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use types::Result;
 
-use crate::btree::Tree;
 use crate::btree::node::Node;
+use crate::btree::{ReadAhead, Tree};
 use crate::buffer::{Access, ReadGuard};
 use crate::engine::Engine;
 use crate::mvcc::Snapshot;
@@ -93,6 +93,7 @@ pub struct Scan {
     done: bool,
     key: Vec<u8>,
     long: Vec<u8>,
+    ahead: ReadAhead,
 }
 
 /// What a page has given.
@@ -118,7 +119,18 @@ impl Scan {
         direction: Direction,
     ) -> Scan {
         let done = tree.is_none();
-        Scan { store, id, tree, snapshot, direction, range, done, key: Vec::new(), long: Vec::new() }
+        Scan {
+            store,
+            id,
+            tree,
+            snapshot,
+            direction,
+            range,
+            done,
+            key: Vec::new(),
+            long: Vec::new(),
+            ahead: ReadAhead::default(),
+        }
     }
 
     /// Passes records to `sink` until it returns false or the range ends. Returns false when the range
@@ -189,7 +201,7 @@ impl Scan {
             Bound::Unbounded => &[],
             Bound::Included(key) | Bound::Excluded(key) => key,
         };
-        let leaf = tree.leaf_read(&engine.pager, start, Access::Scan)?;
+        let leaf = tree.leaf_read_ahead(&engine.pager, start, &mut self.ahead)?;
         let node = Node::new(leaf.page());
         let from = match (&self.range.lower, node.search(start)) {
             (Bound::Excluded(_), Ok(at)) => at + 1,

@@ -281,6 +281,24 @@ impl Pool {
         self.entry(id).is_ok_and(|entry| entry.load(Ordering::Acquire) != 0)
     }
 
+    /// Has the system fetch those of these pages that are not in memory, neighbours at once.
+    pub fn prefetch(&self, ids: impl Iterator<Item = PageId>) {
+        let mut run: Option<(PageId, u64)> = None;
+        for id in ids.filter(|id| !self.is_resident(*id)) {
+            match &mut run {
+                Some((first, count)) if first.0 + *count == id.0 => *count += 1,
+                _ => {
+                    if let Some((first, count)) = run.replace((id, 1)) {
+                        self.file.prefetch(first, count);
+                    }
+                }
+            }
+        }
+        if let Some((first, count)) = run {
+            self.file.prefetch(first, count);
+        }
+    }
+
     /// Works on the version table of a page that is not in memory; `None` when there is none parked.
     pub fn with_parked<R>(&self, id: PageId, work: impl FnOnce(&mut PageVersions) -> (R, bool)) -> Option<R> {
         let mut parked = self.parked.lock();
