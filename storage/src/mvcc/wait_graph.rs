@@ -5,7 +5,9 @@
 //! transaction and the session-long locks of the same session are one.
 //!
 //! *Hard* edges lead to those who hold a lock, *soft* ones to those who stand before in its queue. A cycle with a soft
-//! edge is no deadlock: the one behind it is told to go past the queue.
+//! edge is no deadlock: the one behind it is told to go past the queue. Who has been woken and is yet to run waits for
+//! nobody: it looks again, and asks again if need be. Nor does an edge to a transaction that is over count: its
+//! session may be waiting as another one by now.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -162,7 +164,9 @@ pub fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 /// A path of waits from `start` back to it: who waits, for whom.
 fn cycle(waiting: &HashMap<u64, Waiting>, start: u64) -> Option<Vec<(u64, Arc<TxState>)>> {
     let edges = |session: u64| {
-        waiting.get(&session).map_or(Vec::new(), |own| own.hard.iter().chain(&own.soft).cloned().collect())
+        let own = waiting.get(&session).filter(|own| !own.signal.is_set());
+        let edges = own.into_iter().flat_map(|own| own.hard.iter().chain(&own.soft));
+        edges.filter(|to| !to.is_over()).cloned().collect::<Vec<_>>()
     };
     let mut seen = std::collections::HashSet::from([start]);
     let mut path: Vec<(u64, Arc<TxState>)> = Vec::new();
@@ -248,6 +252,41 @@ mod tests {
         let error = graph.wait(&tx[0], blockers(&[&other], &[]), None, soon).unwrap_err();
         assert_eq!(error.code().as_str(), "55P03");
         assert!(graph.waiting.lock().is_empty());
+    }
+
+    #[test]
+    fn who_has_been_woken_and_who_is_over_are_in_no_cycle() {
+        let graph = WaitGraph::default();
+        let tx = transactions();
+        // The next transaction of the session of the first one.
+        let next = Arc::new(TxState::new(9, 10));
+        let soon = || deadline(Some(Duration::from_millis(1)));
+        // 2 waits for 1, and has not run since 1 ended; now its session waits for 2.
+        let waits_on = |on: &Arc<TxState>, hard: Vec<Arc<TxState>>| Waiting {
+            process_id: 20,
+            hard,
+            soft: Vec::new(),
+            on: on.clone(),
+            signal: on.signal(),
+            jump: false,
+            what: String::new(),
+            transaction: None,
+        };
+        let waits_for_two = |code: &str| {
+            let error = graph.wait(&next, blockers(&[&tx[1]], &[]), None, soon()).unwrap_err();
+            assert_eq!(error.code().as_str(), code);
+        };
+        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[0], vec![tx[0].clone()]));
+        waits_for_two("40P01");
+        tx[0].end();
+        waits_for_two("55P03");
+        // The same when 2 waits for 1 and 3, and has asked 3 to wake it.
+        let both = vec![tx[0].clone(), tx[2].clone()];
+        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[2], both));
+        waits_for_two("55P03");
+        let all = vec![tx[2].clone(), next.clone()];
+        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[2], all));
+        waits_for_two("40P01");
     }
 
     #[test]
