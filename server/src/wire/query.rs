@@ -358,8 +358,8 @@ impl Client for Responder<'_> {
         encode::parameter_status(self.output, name, value);
     }
 
-    fn copy_in(&mut self, columns: usize) -> Result<()> {
-        encode::copy_in_response(self.output, columns);
+    fn copy_in(&mut self, columns: usize, format: Format) -> Result<()> {
+        encode::copy_in_response(self.output, columns, format);
         self.flush()
     }
 
@@ -410,8 +410,8 @@ impl Client for Responder<'_> {
         }
     }
 
-    fn copy_out(&mut self, columns: usize) -> Result<()> {
-        encode::copy_out_response(self.output, columns);
+    fn copy_out(&mut self, columns: usize, format: Format) -> Result<()> {
+        encode::copy_out_response(self.output, columns, format);
         Ok(())
     }
 

@@ -5,9 +5,7 @@
 //! transaction and the session-long locks of the same session are one.
 //!
 //! *Hard* edges lead to those who hold a lock, *soft* ones to those who stand before in its queue. A cycle with a soft
-//! edge is no deadlock: the one behind it is told to go past the queue. Who has been woken and is yet to run waits for
-//! nobody: it looks again, and asks again if need be. Nor does an edge to a transaction that is over count: its
-//! session may be waiting as another one by now.
+//! edge is no deadlock: the one behind it is told to go past the queue.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -161,12 +159,14 @@ pub fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.map(|timeout| Instant::now() + timeout)
 }
 
-/// A path of waits from `start` back to it: who waits, for whom.
+/// A path of waits from `start` back to it: who waits, for whom. Who has been woken waits for nobody, though he has not
+/// got the processor yet to say so; and a session's transaction that is over does not speak for its next one.
 fn cycle(waiting: &HashMap<u64, Waiting>, start: u64) -> Option<Vec<(u64, Arc<TxState>)>> {
-    let edges = |session: u64| {
-        let own = waiting.get(&session).filter(|own| !own.signal.is_set());
-        let edges = own.into_iter().flat_map(|own| own.hard.iter().chain(&own.soft));
-        edges.filter(|to| !to.is_over()).cloned().collect::<Vec<_>>()
+    let edges = |session: u64| match waiting.get(&session) {
+        Some(own) if !own.signal.is_set() => {
+            own.hard.iter().chain(&own.soft).filter(|tx| !tx.is_over()).cloned().collect()
+        }
+        _ => Vec::new(),
     };
     let mut seen = std::collections::HashSet::from([start]);
     let mut path: Vec<(u64, Arc<TxState>)> = Vec::new();
@@ -255,38 +255,44 @@ mod tests {
     }
 
     #[test]
-    fn who_has_been_woken_and_who_is_over_are_in_no_cycle() {
-        let graph = WaitGraph::default();
-        let tx = transactions();
-        // The next transaction of the session of the first one.
-        let next = Arc::new(TxState::new(9, 10));
-        let soon = || deadline(Some(Duration::from_millis(1)));
-        // 2 waits for 1, and has not run since 1 ended; now its session waits for 2.
-        let waits_on = |on: &Arc<TxState>, hard: Vec<Arc<TxState>>| Waiting {
+    fn a_session_that_has_gone_on_to_its_next_transaction_is_not_waited_for() {
+        let graph = Arc::new(WaitGraph::default());
+        let new = |id, process_id| Arc::new(TxState::new(id, process_id));
+        let (first, other, bystander) = (new(1, 10), new(2, 20), new(3, 30));
+        // 20 waits for the first transaction of 10, which ends; he also names a bystander, whose signal he waits for.
+        let waiter = {
+            let (graph, first, other, bystander) =
+                (graph.clone(), first.clone(), other.clone(), bystander.clone());
+            std::thread::spawn(move || graph.wait(&other, blockers(&[&first, &bystander], &[]), None, None))
+        };
+        while graph.waiting.lock().is_empty() {
+            std::thread::yield_now();
+        }
+        first.set_committed(5);
+        first.end();
+        // The next transaction of 10 waits for 20: no deadlock.
+        let soon = deadline(Some(Duration::from_millis(20)));
+        let second = new(4, 10);
+        let error = graph.wait(&second, blockers(&[&other], &[]), None, soon).unwrap_err();
+        assert_eq!(error.code().as_str(), "55P03");
+        // Nor while 20 has been woken and not looked again.
+        let woken = Waiting {
             process_id: 20,
-            hard,
+            hard: vec![second.clone()],
             soft: Vec::new(),
-            on: on.clone(),
-            signal: on.signal(),
+            on: bystander.clone(),
+            signal: Signal::new(),
             jump: false,
             what: String::new(),
             transaction: None,
         };
-        let waits_for_two = |code: &str| {
-            let error = graph.wait(&next, blockers(&[&tx[1]], &[]), None, soon()).unwrap_err();
-            assert_eq!(error.code().as_str(), code);
-        };
-        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[0], vec![tx[0].clone()]));
-        waits_for_two("40P01");
-        tx[0].end();
-        waits_for_two("55P03");
-        // The same when 2 waits for 1 and 3, and has asked 3 to wake it.
-        let both = vec![tx[0].clone(), tx[2].clone()];
-        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[2], both));
-        waits_for_two("55P03");
-        let all = vec![tx[2].clone(), next.clone()];
-        graph.waiting.lock().insert(tx[1].session(), waits_on(&tx[2], all));
-        waits_for_two("40P01");
+        woken.signal.set();
+        bystander.end();
+        assert!(!waiter.join().unwrap().unwrap());
+        graph.waiting.lock().insert(other.session(), woken);
+        let soon = deadline(Some(Duration::from_millis(20)));
+        let error = graph.wait(&second, blockers(&[&other], &[]), None, soon).unwrap_err();
+        assert_eq!(error.code().as_str(), "55P03");
     }
 
     #[test]
