@@ -105,6 +105,9 @@ impl Session {
             | Node::Drop(_)
             | Node::DropRole(_)
             | Node::GrantRole(_)
+            | Node::Grant(_)
+            | Node::AlterDefaultPrivileges(_)
+            | Node::Owned(_)
             | Node::Comment(_) => self.run_ddl(statement, client),
             Node::Listen(listen) => {
                 self.current_transaction()?;
@@ -132,10 +135,6 @@ impl Session {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
             }
-            Node::Grant(_) | Node::AlterDefaultPrivileges(_) | Node::Owned(_) => Err(Error::not_supported(
-                &tag,
-            )
-            .with_hint("Rights go by ownership: make a role the owner, and GRANT that role to others.")),
             _ => Err(Error::not_supported(&tag)
                 .with_hint("It is part of PostgreSQL, but not of this release.")
                 .at(statement.statement.span)),
