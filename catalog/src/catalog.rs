@@ -320,7 +320,12 @@ impl Catalog {
     }
 
     /// What a new object of `owner`'s begins with by ALTER DEFAULT PRIVILEGES; `None`: the built-in default.
-    pub fn initial_acl(&self, kind: AclKind, owner: RoleId, schema: Option<SchemaId>) -> Option<Vec<AclItem>> {
+    pub fn initial_acl(
+        &self,
+        kind: AclKind,
+        owner: RoleId,
+        schema: Option<SchemaId>,
+    ) -> Option<Vec<AclItem>> {
         let defaults = &self.acl(AclTarget::Defaults(owner))?.defaults;
         let of = |place: Option<SchemaId>| {
             defaults.iter().find(|default| default.kind == kind && default.schema == place)

@@ -62,10 +62,7 @@ impl Object {
 impl ObjectId {
     /// Databases and roles belong to the server, the rest to one database.
     pub fn is_shared(self) -> bool {
-        matches!(
-            self,
-            ObjectId::Database(_) | ObjectId::Role(_) | ObjectId::Acl(AclTarget::Database(_))
-        )
+        matches!(self, ObjectId::Database(_) | ObjectId::Role(_) | ObjectId::Acl(AclTarget::Database(_)))
     }
 }
 

@@ -520,10 +520,10 @@ impl Work<'_> {
             ObjectId::View(id) | ObjectId::Sequence(id) => {
                 let mut old = owner;
                 self.edit_relation(object, |view, sequence| {
-                    for view in view {
+                    if let Some(view) = view {
                         old = std::mem::replace(&mut view.owner, owner);
                     }
-                    for sequence in sequence {
+                    if let Some(sequence) = sequence {
                         old = std::mem::replace(&mut sequence.owner, owner);
                     }
                 })?;

@@ -3,6 +3,7 @@
 //! `wire` speaks the protocol, `session` runs statements (start reading in `session/statement.rs`),
 //! `login` decides who may come in, `database` holds what sessions share, `scheduler` decides who runs when.
 
+pub mod admin;
 pub mod config;
 pub mod database;
 pub mod login;

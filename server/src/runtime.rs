@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use catalog::runtime::{LockRow, LockSubject, SessionRow, SettingRow};
 use catalog::acl::Rights;
-use catalog::{Catalog, Identity, Relation, RelationId, RoleDef, RoleId, Runtime, SchemaId, SequenceDef, SystemContext, TreeNumber};
+use catalog::runtime::{LockRow, LockSubject, SessionRow, SettingRow};
+use catalog::{
+    Catalog, Identity, Relation, RelationId, RoleDef, RoleId, Runtime, SchemaId, SequenceDef, SystemContext,
+    TreeNumber,
+};
 use expr::Host;
 use parking_lot::Mutex;
 use planner::Statistics;
@@ -132,7 +135,7 @@ impl SessionHost {
         Ok(if wait { Value::text("") } else { Value::Bool(granted) })
     }
 
-    fn sequence(&self, oid: u32) -> Result<&Arc<catalog::SequenceDef>> {
+    fn sequence(&self, oid: u32) -> Result<&Arc<SequenceDef>> {
         self.catalog.sequence(RelationId(oid)).ok_or_else(|| match self.catalog.relation(RelationId(oid)) {
             Some(relation) => {
                 Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", relation.name()))
@@ -514,8 +517,8 @@ impl Statistics for StoreStatistics {
 
     fn page_count(&self, relation: RelationId) -> Option<f64> {
         let tree = match self.catalog.relation(relation)? {
-            catalog::Relation::Table(table) => table.tree,
-            catalog::Relation::Index { index, .. } => index.tree,
+            Relation::Table(table) => table.tree,
+            Relation::Index { index, .. } => index.tree,
             _ => return None,
         };
         Some(self.store.tree_pages(TreeId(tree.0)) as f64)

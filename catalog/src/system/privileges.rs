@@ -46,9 +46,13 @@ fn check(cx: &SystemContext<'_>, kind: &str, args: &[Value]) -> Result<Value> {
             if let Object::Relation(relation) = object {
                 let id = relation.id();
                 match (kind, column) {
-                    (_, Some(number)) => rights = rights.or(column_rights(cx, role, id, number, wanted.option)),
+                    (_, Some(number)) => {
+                        rights = rights.or(column_rights(cx, role, id, number, wanted.option))
+                    }
                     ("any_column", None) => {
-                        for (number, _) in cx.catalog.acl(AclTarget::Relation(id)).iter().flat_map(|d| &d.columns) {
+                        for (number, _) in
+                            cx.catalog.acl(AclTarget::Relation(id)).iter().flat_map(|d| &d.columns)
+                        {
                             rights = rights.or(column_rights(cx, role, id, *number, wanted.option));
                         }
                     }
@@ -119,7 +123,13 @@ fn grantable(cx: &SystemContext<'_>, role: &RoleDef, items: &[AclItem]) -> Right
     cx.catalog.rights_in(role.id, &options)
 }
 
-fn column_rights(cx: &SystemContext<'_>, role: &RoleDef, id: RelationId, number: i16, option: bool) -> Rights {
+fn column_rights(
+    cx: &SystemContext<'_>,
+    role: &RoleDef,
+    id: RelationId,
+    number: i16,
+    option: bool,
+) -> Rights {
     match option {
         false => cx.catalog.column_rights(role.id, id, number),
         true => cx

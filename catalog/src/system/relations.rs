@@ -470,12 +470,11 @@ fn sequences(cx: &SystemContext<'_>) -> Rows {
 // ---- schemas, comments ----
 
 fn namespace(cx: &SystemContext<'_>) -> Rows {
-    Ok(cx.catalog.schemas().map(|schema| row![
-        schema.id.0,
-        &schema.name,
-        schema.owner.0,
-        schema_acl(cx, schema)
-    ]).collect())
+    Ok(cx
+        .catalog
+        .schemas()
+        .map(|schema| row![schema.id.0, &schema.name, schema.owner.0, schema_acl(cx, schema)])
+        .collect())
 }
 
 /// Every comment: object, catalog the object is in, column, text.

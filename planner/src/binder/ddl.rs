@@ -349,7 +349,10 @@ impl Binder<'_> {
             }
             (ObjectRef::Name(name), ObjectType::Role) => {
                 let role = self.role_named(&name.parts.join("."))?;
-                self.check_may_alter_role(&role, &format!("must be member of role \"{}\" to comment upon it", role.name))?;
+                self.check_may_alter_role(
+                    &role,
+                    &format!("must be member of role \"{}\" to comment upon it", role.name),
+                )?;
                 ObjectId::Role(role.id)
             }
             (object, kind) => {
@@ -372,7 +375,10 @@ impl Binder<'_> {
         };
         let table_name = ast::QualifiedName { parts: table.to_vec(), span: name.span };
         let relation = self.relation_named(&table_name)?;
-        self.check_owner(&relation)?;
+        // PostgreSQL says "relation" where it speaks of a column.
+        if super::rights::owner_of(&relation).is_some_and(|owner| !self.acts_for(owner)) {
+            return Err(super::rights::denied(format!("must be owner of relation {}", relation.name())));
+        }
         let number = match &relation {
             Relation::Table(table) => table
                 .column_index(column)

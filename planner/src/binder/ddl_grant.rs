@@ -71,7 +71,8 @@ impl Binder<'_> {
                     let schema = self.cx.catalog.schema(self.schema_named(name)?);
                     let schema = schema.ok_or_else(|| Error::internal("no such schema"))?;
                     let target = AclTarget::Schema(schema.id);
-                    let what = Granted { kind: AclKind::Schema, target, owner: schema.owner, name: &schema.name };
+                    let what =
+                        Granted { kind: AclKind::Schema, target, owner: schema.owner, name: &schema.name };
                     self.grant_on(&what, "schema", rights, &change, &mut acls, notices)?;
                 }
             }
@@ -82,7 +83,8 @@ impl Binder<'_> {
                     let database = self.cx.catalog.database_by_name(&name);
                     let database = database.ok_or_else(|| undefined_database(&name))?;
                     let target = AclTarget::Database(database.id);
-                    let what = Granted { kind: AclKind::Database, target, owner: database.owner, name: &name };
+                    let what =
+                        Granted { kind: AclKind::Database, target, owner: database.owner, name: &name };
                     self.grant_on(&what, "database", rights, &change, &mut acls, notices)?;
                 }
             }
@@ -144,9 +146,11 @@ impl Binder<'_> {
                     match &relation {
                         Relation::Index { .. } => return wrong(&format!("\"{shown}\" is an index")),
                         Relation::Virtual(_) => {
-                            return Err(Error::not_supported(format!("rights on the system's view \"{shown}\""))
-                                .with_hint("The system's views show each role what it may see.")
-                                .at(name.span));
+                            return Err(Error::not_supported(format!(
+                                "rights on the system's view \"{shown}\""
+                            ))
+                            .with_hint("The system's views show each role what it may see.")
+                            .at(name.span));
                         }
                         Relation::Table(_) | Relation::View(_) if sequences => {
                             return wrong(&format!("\"{shown}\" is not a sequence"));
@@ -214,11 +218,9 @@ impl Binder<'_> {
             let (grantor, available) = self.grantor(&all, owner, AclKind::Column, rights);
             let given = rights.and(available);
             if said.contains(&number) {
-                if available.is_empty() && !self.cx.catalog.rights_in(self.cx.role, &all).has_any(kind.all()) {
-                    return Err(denied(format!(
-                        "permission denied for {} {name}",
-                        relation.kind_name()
-                    )));
+                if available.is_empty() && !self.cx.catalog.rights_in(self.cx.role, &all).has_any(kind.all())
+                {
+                    return Err(denied(format!("permission denied for {} {name}", relation.kind_name())));
                 }
                 let column = column_name(relation, number);
                 let shown = format!("column \"{column}\" of relation \"{name}\"");
@@ -294,7 +296,10 @@ impl Binder<'_> {
 
     // ---- ALTER DEFAULT PRIVILEGES ----
 
-    pub(super) fn alter_default_privileges(&mut self, alter: &ast::AlterDefaultPrivilegesStmt) -> Result<Ddl> {
+    pub(super) fn alter_default_privileges(
+        &mut self,
+        alter: &ast::AlterDefaultPrivilegesStmt,
+    ) -> Result<Ddl> {
         let grant = &alter.grant;
         let (kind, word) = match grant.object_type {
             ObjectType::Table => (AclKind::Table, "relation"),
@@ -339,8 +344,7 @@ impl Binder<'_> {
                     Some(_) => Vec::new(),
                     None => acl::default_items(kind, role, Rights::NONE),
                 };
-                let at =
-                    def.defaults.iter().position(|known| known.schema == *schema && known.kind == kind);
+                let at = def.defaults.iter().position(|known| known.schema == *schema && known.kind == kind);
                 let mut items = at.map_or_else(|| built_in.clone(), |at| def.defaults.remove(at).items);
                 apply(&mut items, &grantees, role, rights, grant, role)?;
                 if !acl::same(&items, &built_in) {
@@ -392,9 +396,10 @@ fn wanted(grant: &GrantStmt) -> Result<Vec<Wanted>> {
     let read = |privilege: &ast::Privilege| {
         let rights = match privilege.name.as_str() {
             "" => None,
-            word => Some(Rights::named(word).ok_or_else(|| {
-                Error::syntax(format!("unrecognized privilege type \"{word}\""))
-            })?),
+            word => Some(
+                Rights::named(word)
+                    .ok_or_else(|| Error::syntax(format!("unrecognized privilege type \"{word}\"")))?,
+            ),
         };
         Ok(Wanted { rights, columns: privilege.columns.clone() })
     };

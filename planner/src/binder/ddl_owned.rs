@@ -42,7 +42,11 @@ impl Binder<'_> {
         }
         let mut objects = self.objects_of(&roles);
         objects.extend(
-            self.cx.catalog.databases().filter(|d| roles.contains(&d.owner)).map(|d| ObjectId::Database(d.id)),
+            self.cx
+                .catalog
+                .databases()
+                .filter(|d| roles.contains(&d.owner))
+                .map(|d| ObjectId::Database(d.id)),
         );
         let give = |object| Ddl::SetOwner { object, owner };
         Ok(Ddl::Several(objects.into_iter().map(give).collect()))

@@ -7,8 +7,8 @@ use parser::ast;
 use types::{DataType, Error, Result, SqlState};
 
 use super::Binder;
-use super::rights::denied;
 use super::ddl::{invalid_parameter, skipping, undefined_database};
+use super::rights::denied;
 use crate::ddl::Ddl;
 
 impl Binder<'_> {

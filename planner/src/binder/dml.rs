@@ -356,9 +356,12 @@ impl Binder<'_> {
                         ));
                     }
                 };
-                let found: Vec<_> = table.indexes.iter().filter(|other| other.id == *index).cloned().collect();
-                let keys: Vec<usize> =
-                    found.iter().flat_map(|index| index.columns.iter().filter_map(|key| key.column)).collect();
+                let found: Vec<_> =
+                    table.indexes.iter().filter(|other| other.id == *index).cloned().collect();
+                let keys: Vec<usize> = found
+                    .iter()
+                    .flat_map(|index| index.columns.iter().filter_map(|key| key.column))
+                    .collect();
                 self.note_columns(table, Rights::SELECT, &keys);
                 Ok(found)
             }

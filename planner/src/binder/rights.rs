@@ -81,10 +81,8 @@ impl Binder<'_> {
 
     /// The same for a table's row, by ordinals.
     pub(super) fn note_row_readers(&mut self, table: &TableDef, row: &[(ColumnId, usize)]) {
-        let numbers: Vec<(ColumnId, i16)> = row
-            .iter()
-            .filter_map(|(id, ordinal)| Some((*id, table.columns.get(*ordinal)?.number)))
-            .collect();
+        let numbers: Vec<(ColumnId, i16)> =
+            row.iter().filter_map(|(id, ordinal)| Some((*id, table.columns.get(*ordinal)?.number))).collect();
         self.note_readers(table.id, numbers);
     }
 
@@ -136,9 +134,8 @@ impl Binder<'_> {
         if !missing.without(by_column).is_empty() {
             return denied();
         }
-        let may = |number: i16, right| {
-            catalog.column_rights(access.role, relation.id(), number).has_all(right)
-        };
+        let may =
+            |number: i16, right| catalog.column_rights(access.role, relation.id(), number).has_all(right);
         let wanted = [
             (Rights::SELECT, &access.read),
             (Rights::INSERT, &access.inserted),

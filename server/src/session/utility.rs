@@ -255,6 +255,15 @@ impl Session {
             self.send_notice(client, Severity::Warning, &warning);
         }
         self.check_role_setting(name, value)?;
+        if let Some(setting) = settings::find(name)
+            && setting.context == settings::Context::Superuser
+            && !self.current_role().superuser
+        {
+            return Err(Error::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to set parameter \"{}\"", setting.name),
+            ));
+        }
         let is_session = name.eq_ignore_ascii_case("session_authorization");
         let value = match value {
             None if is_session => Some(self.login.name.clone()),
