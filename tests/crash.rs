@@ -1,8 +1,10 @@
 //! Kill -9 over the wire: what was acknowledged is there, what was not is there wholly or not at all.
 //!
-//! Writers keep a ledger of what they asked for and what was acknowledged; after each kill the restarted
-//! server is compared with it, by way of its tables and of its indexes. `CAIRN_CRASH_ROUNDS` sets the number
-//! of kills, `CAIRN_CRASH_SEED` replays the choices (though not the timing).
+//! Writers keep a ledger of what they asked for and what was acknowledged; beside them tables come, change and
+//! go (`tests::shapes`), big transactions roll back or never end, and checkpoints are asked for. After each kill
+//! the restarted server is compared with what is known, by way of its tables and of its indexes, and
+//! `cairn check` looks for leaked pages and entries. `CAIRN_CRASH_ROUNDS` sets the number of kills (500 is a
+//! full run), `CAIRN_CRASH_SEED` replays the choices (though not the timing).
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,10 +18,15 @@ use std::time::Duration;
 use futures_util::SinkExt as _;
 use tests::Server;
 use tests::chance::Chance;
+use tests::shapes::Shaped;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 const WRITERS: i32 = 4;
+/// Tables that come, change and go.
+const TABLES: usize = 3;
+/// `cairn check` runs on what every so many kills have left.
+const VERIFY_EVERY: u32 = 3;
 const ACCOUNTS: i32 = 20;
 const OPENING_BALANCE: i64 = 1_000;
 /// A writer's `recent` rows are those of its last so many commits.
@@ -141,22 +148,26 @@ fn recent_id(writer: i32, batch: i64) -> i64 {
     batch * i64::from(WRITERS) + i64::from(writer)
 }
 
-/// Fills `bulk` in a transaction that never commits: pages must go to disk with it in them.
-async fn never_commits(client: Client) {
-    if client.batch_execute("begin").await.is_err() {
-        return;
-    }
-    let Ok(sink) = client.copy_in("copy bulk from stdin").await else { return };
-    let mut sink = pin!(sink);
-    for id in 0..200_000 {
-        let row = format!("{id}\t{}\n", "bulk ".repeat(1 + id % 40));
-        if sink.send(Cursor::new(row.into_bytes())).await.is_err() {
-            return;
+/// Fills `bulk` in transactions of `rows` that never commit: pages must go to disk with them in them. They roll
+/// back, which a thread of the server completes; the kill may come before, amid or after that.
+async fn never_commits(client: Client, rows: usize) -> Result<(), tokio_postgres::Error> {
+    loop {
+        client.batch_execute("begin").await?;
+        let mut sink = pin!(client.copy_in("copy bulk from stdin").await?);
+        for id in 0..rows {
+            let row = format!("{id}\t{}\n", "bulk ".repeat(1 + id % 40));
+            sink.send(Cursor::new(row.into_bytes())).await?;
         }
+        sink.finish().await?;
+        client.batch_execute("rollback").await?;
     }
-    // Reached only on a server that is very fast: the transaction stays open until the kill.
-    let _ = sink.finish().await;
-    std::future::pending::<()>().await;
+}
+
+async fn checkpoints(client: Client, mut chance: Chance) -> Result<(), tokio_postgres::Error> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(chance.below(600))).await;
+        client.batch_execute("checkpoint").await?;
+    }
 }
 
 /// Compares the restarted server with the ledger, and moves `acknowledged` on where a commit had reached the
@@ -214,6 +225,10 @@ async fn check(client: &Client, writers: &mut [Writer]) {
     indexes_agree(client).await;
 }
 
+fn all_have_got_somewhere(writers: &[Writer], tables: &[Shaped]) -> bool {
+    writers.iter().all(|writer| writer.acknowledged > 0) && tables.iter().all(|table| table.steps > 0)
+}
+
 /// Each index against its table. Adding zero hides a column from every index.
 async fn indexes_agree(client: &Client) {
     // Where the server has these settings, they make sure that the first of each pair uses the index.
@@ -269,7 +284,11 @@ async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
     drop(client);
     let mut writers: Vec<Writer> =
         (0..WRITERS).map(|id| Writer { id, acknowledged: 0, attempted: 0 }).collect();
-    for round in 1..=rounds {
+    let mut tables: Vec<Shaped> = (0..TABLES).map(|id| Shaped::new(format!("shaped{id}"))).collect();
+    let mut round = 0;
+    // On a busy machine it may take some more until everybody has got somewhere.
+    while round < rounds || round < rounds + 20 && !all_have_got_somewhere(&writers, &tables) {
+        round += 1;
         let before: i64 = writers.iter().map(|writer| writer.acknowledged).sum();
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
@@ -277,27 +296,93 @@ async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
             let client = server.client().await;
             tasks.push(tokio::spawn((*writer).run(client, Arc::clone(&stop), chance.split())));
         }
-        let bulk = tokio::spawn(never_commits(server.client().await));
+        let mut shaping = Vec::new();
+        for table in &tables {
+            let client = server.client().await;
+            shaping.push(tokio::spawn(table.clone().run(client, Arc::clone(&stop), chance.split())));
+        }
+        // In every second round it is still under way at the kill.
+        let rows = if round % 2 == 0 { 1_000_000 } else { 1_000 + chance.below(40_000) as usize };
+        let bulk = tokio::spawn(never_commits(server.client().await, rows));
+        let checkpoints = tokio::spawn(checkpoints(server.client().await, chance.split()));
         tokio::time::sleep(Duration::from_millis(100 + chance.below(900))).await;
         server.kill();
         stop.store(true, Ordering::Relaxed);
         bulk.abort();
+        checkpoints.abort();
+        for (table, task) in tables.iter_mut().zip(shaping) {
+            *table = task.await.unwrap();
+        }
         for (writer, task) in writers.iter_mut().zip(tasks) {
             *writer = task.await.unwrap();
         }
         // Some recoveries are killed too, at any point of their work.
         for _ in 0..chance.below(3) {
             server.spawn();
-            tokio::time::sleep(Duration::from_millis(chance.below(60))).await;
+            tokio::time::sleep(Duration::from_millis(chance.below(150))).await;
             server.kill();
         }
+        if round % VERIFY_EVERY == 0 {
+            server.verify();
+        }
         server.restart().await;
-        check(&server.client().await, &mut writers).await;
+        let client = server.client().await;
+        check(&client, &mut writers).await;
+        for table in &mut tables {
+            table.check(&client).await;
+        }
         let after: i64 = writers.iter().map(|writer| writer.acknowledged).sum();
-        println!("round {round}: {} commits, {after} in all", after - before);
+        let steps: u64 = tables.iter().map(|table| table.steps).sum();
+        println!("round {round}: {} commits, {after} and {steps} steps in all", after - before);
     }
-    assert!(writers.iter().all(|writer| writer.acknowledged > 0), "some writer never committed: {writers:?}");
+    assert!(all_have_got_somewhere(&writers, &tables), "some never committed: {writers:?}, {tables:?}");
     assert!(server.terminate().success());
+    server.verify();
     server.restart().await;
-    check(&server.client().await, &mut writers).await;
+    let client = server.client().await;
+    check(&client, &mut writers).await;
+    for table in &mut tables {
+        table.check(&client).await;
+    }
+}
+
+/// Where `what` begins in the file.
+fn find(bytes: &[u8], what: &[u8]) -> usize {
+    bytes.windows(what.len()).position(|window| window == what).expect("it is in the file")
+}
+
+#[tokio::test]
+async fn damage_is_refused_with_the_names_of_page_and_table() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    let sql = "create table hurt (id int primary key, payload text);
+        create table whole as select 1 as a;
+        insert into hurt select id, 'needle ' || id from generate_series(1, 100) id;
+        create index hurt_payload on hurt (payload)";
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    assert!(server.terminate().success());
+    server.verify();
+    let path = server.data().join("cairn.pages");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // In the table the payload lies in a row, in the index the row's key follows.
+    let at = find(&bytes, b"needle 55");
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let output = tests::cairn().arg("check").arg("--data").arg(server.data()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains(r#"database "postgres", table "public.hurt": invalid page in page"#), "{told}");
+    server.restart().await;
+    let client = server.client().await;
+    let sql = "select count(*) from hurt where payload || '' <> '' and id + 0 > 0";
+    let by_table = client.query(sql, &[]).await;
+    let by_index = client.query("select * from hurt where payload = 'needle 55'", &[]).await;
+    let error = by_table.err().or(by_index.err()).expect("one of them meets the page");
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "XX001");
+    assert!(error.message().contains(r#"of file "cairn.pages" (offset "#), "{error:?}");
+    assert_eq!((error.schema(), error.table()), (Some("public"), Some("hurt")));
+    assert!(error.detail().unwrap().contains(r#"It belongs to "#), "{error:?}");
+    assert_eq!(number(&client, "select count(*) from whole").await, 1);
 }

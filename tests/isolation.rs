@@ -290,7 +290,7 @@ async fn run_steps(
             Some(at) => at,
             None => {
                 let client = connect(url).await?;
-                let mut setup = format!("set search_path = {schema}");
+                let mut setup = format!("set search_path = {schema}; set application_name = '{schema}'");
                 if is_other {
                     // Whoever closes the cycle finds it, as the others have looked long before.
                     setup.push_str("; set deadlock_timeout = '5ms'");
@@ -299,10 +299,14 @@ async fn run_steps(
                 let row =
                     client.query_one("select pg_backend_pid()", &[]).await.map_err(|e| text_of(&e, &[]))?;
                 let pid: i32 = row.get(0);
-                let mut is_blocked = format!("select cardinality(pg_blocking_pids({pid}))");
+                let mut blockers = format!("pg_blocking_pids({pid})");
                 if is_other {
-                    is_blocked.push_str(&format!(" + cardinality(pg_safe_snapshot_blocking_pids({pid}))"));
+                    blockers.push_str(&format!(" || pg_safe_snapshot_blocking_pids({pid})"));
                 }
+                // Another script's schema change is nothing of this test's.
+                let is_blocked = format!(
+                    "select count(*) from pg_stat_activity where pid = any({blockers}) and application_name = '{schema}'"
+                );
                 names.push((pid, name.clone()));
                 let client = std::sync::Arc::new(client);
                 sessions.push(Session { name: name.clone(), is_blocked, client, running: None });
@@ -370,8 +374,8 @@ async fn settle(session: &mut Session, control: &Client, to_its_end: bool) -> Re
             return Ok(Some(result.map_err(|e| e.to_string())?));
         }
         let row = control.query_one(&session.is_blocked, &[]).await.map_err(|e| text_of(&e, &[]))?;
-        let count: Option<i32> = row.get(0);
-        blocked = if count.unwrap_or(0) > 0 { blocked + 1 } else { 0 };
+        let count: i64 = row.get(0);
+        blocked = if count > 0 { blocked + 1 } else { 0 };
         // Several times in a row: it is no moment's wait, and PostgreSQL has looked for deadlocks.
         if blocked >= 6 && !to_its_end {
             return Ok(None);

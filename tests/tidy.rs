@@ -175,3 +175,51 @@ fn links_are_found_where_they_are_links() {
     let text = "see [a](x.md#y) and [b](z \"title\"), not `[c](d)`\n```\n[e](f)\n```\n[`g`](h)";
     assert_eq!(links(text), ["x.md#y", "z", "h"]);
 }
+
+/// `SqlState::NAME` in sources that users run: the names.
+fn raised() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let ours = ["types", "expr", "catalog", "parser", "planner", "storage", "executor", "server"];
+    for path in files("rs") {
+        let name = shown(&path);
+        if !ours.iter().any(|member| name.starts_with(&format!("{member}/src/")))
+            || name.ends_with("sqlstate.rs")
+        {
+            continue;
+        }
+        for part in std::fs::read_to_string(&path).unwrap().split("SqlState::").skip(1) {
+            let end = part.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+            let constant = &part[..end.unwrap_or(part.len())];
+            // `SqlState::new` and the like begin small.
+            if constant.len() > 1 {
+                found.insert(constant.to_lowercase());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_is_documented() {
+    let page = std::fs::read_to_string(tests::root().join("docs/errors.md")).unwrap();
+    let codes = std::fs::read_to_string(tests::root().join("types/src/sqlstate.rs")).unwrap();
+    let code_of = |name: &str| {
+        let line = format!("    {} = b\"", name.to_uppercase());
+        codes.split(&line).nth(1).map(|rest| rest[..5].to_owned())
+    };
+    let rows: BTreeMap<String, String> = page
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells.len() >= 5 && cells[1].len() == 5).then(|| (cells[2].to_owned(), cells[1].to_owned()))
+        })
+        .collect();
+    let raised = raised();
+    assert!(raised.len() > 80, "{} codes found", raised.len());
+    let missing: Vec<_> = raised.iter().filter(|name| !rows.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "not in docs/errors.md: {missing:?}");
+    for (name, code) in &rows {
+        assert_eq!(code_of(name).as_ref(), Some(code), "{name} in docs/errors.md");
+        assert!(raised.contains(name), "docs/errors.md has {name}, which nothing raises");
+    }
+}

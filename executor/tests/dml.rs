@@ -7,6 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use catalog::{ForeignKey, ForeignKeyAction, TableDef};
+use executor::ExecContext;
+use executor::table::check::check_table;
 use expr::Expr;
 use planner::ddl::{
     AlterTable, AlterTableAction, CreateIndex, Ddl, NewConstraint, NewConstraintKind, NewForeignKey,
@@ -47,6 +49,10 @@ fn check_index(db: &Database, table: &Arc<TableDef>) {
         got.sort();
         assert_eq!(got, want, "index {}", index.name);
     }
+    let transaction = db.begin();
+    let cx = ExecContext::new(db.environment(&transaction));
+    let (_, problems) = check_table(table, &cx).unwrap();
+    assert!(problems.is_empty(), "{problems:#?}");
 }
 
 fn run(db: &Database, plan: &Arc<PhysicalPlan>) -> Result<u64> {
@@ -394,7 +400,7 @@ fn truncate_empties_and_rollback_brings_back() {
     let truncate = Truncate { tables: vec![table.clone()], restart: Vec::new() };
     {
         let transaction = db.begin();
-        let cx = executor::ExecContext::new(db.environment(&transaction));
+        let cx = ExecContext::new(db.environment(&transaction));
         let ddl = planner::ddl::BoundDdl { ddl: Ddl::Truncate(truncate.clone()), notices: Vec::new() };
         executor::execute_ddl(&ddl, &cx).unwrap();
     }

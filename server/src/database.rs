@@ -18,6 +18,7 @@ use types::{Error, Result, SqlState};
 use crate::login::Login;
 use crate::notify::{Channels, Mailbox};
 use crate::scheduler::coroutine::CancelFlag;
+use crate::session::lifted::LiftedStatements;
 use crate::session::settings::Settings;
 
 /// How many plans the shared cache keeps.
@@ -29,6 +30,7 @@ pub struct Server {
     pub tables: Arc<Tables>,
     pub settings: Settings,
     pub plan_cache: PlanCache,
+    pub lifted: LiftedStatements,
     /// Who may come in.
     pub login: Login,
     /// Who listens where.
@@ -101,6 +103,7 @@ impl Server {
             tables,
             settings,
             plan_cache: PlanCache::new(PLANS),
+            lifted: LiftedStatements::default(),
             login,
             channels: Channels::default(),
             catalogs: RwLock::new(catalogs),

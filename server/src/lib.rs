@@ -2,8 +2,10 @@
 //!
 //! `wire` speaks the protocol, `session` runs statements (start reading in `session/statement.rs`),
 //! `login` decides who may come in, `database` holds what sessions share, `scheduler` decides who runs when.
+//! `check` verifies a directory that no server has open.
 
 pub mod admin;
+pub mod check;
 pub mod config;
 pub mod database;
 pub mod login;

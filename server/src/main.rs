@@ -11,7 +11,7 @@ use server::login::Login;
 use server::scheduler::cores::Cores;
 use server::session::settings::Settings;
 use server::wire::listener::Listener;
-use storage::{Store, StoreOptions};
+use storage::{LogSync, Store, StoreOptions};
 use tokio::sync::watch;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
@@ -34,7 +34,7 @@ struct CommandLine {
 enum Command {
     /// Serve a data directory, making it if it is missing (the default)
     Serve(ServeArgs),
-    /// Verify a data directory that no server has open: checksums, trees, page ownership
+    /// Verify a data directory that no server has open: checksums, trees, page ownership, indexes against their tables
     Check(CheckArgs),
     /// Make a data directory, with a password for its superusers if one is given
     Init(InitArgs),
@@ -134,32 +134,25 @@ fn one_line(error: &Error) -> String {
     line.replace('\n', " ")
 }
 
-/// Opens the directory, which completes the recovery that a crash left to do, and verifies the store. True
-/// when it is sound.
+/// True when the directory is sound.
 fn check(data: &std::path::Path) -> Result<bool> {
-    if !Store::exists(data) {
-        return Err(Error::new(
-            SqlState::UNDEFINED_FILE,
-            format!("directory \"{}\" holds no cairn database", data.display()),
-        ));
-    }
-    let store = Store::open(StoreOptions::new(data))?;
-    let report = store.check()?;
+    let report = server::check::check(data)?;
     for problem in &report.problems {
         println!("{problem}");
     }
     println!(
-        "{} trees, {} pages, {} records: {}",
+        "{} trees, {} pages, {} records, {} tables, {} rows: {}",
         report.trees,
         report.pages,
         report.records,
+        report.tables,
+        report.rows,
         match report.problems.len() {
             0 => "no problems".to_owned(),
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         }
     );
-    store.close()?;
     Ok(report.problems.is_empty())
 }
 
@@ -216,6 +209,13 @@ fn serve(args: ServeArgs) -> Result<()> {
         let options = StoreOptions {
             buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
             checkpoint_log_bytes: u64::try_from(settings.integer("max_wal_size")).unwrap_or(1 << 19) * 1024,
+            log_sync: match settings.word("wal_sync_method") {
+                "fsync" => LogSync::Fsync,
+                "open_datasync" => LogSync::OpenDatasync,
+                "open_sync" => LogSync::OpenSync,
+                _ => LogSync::Fdatasync,
+            },
+            direct_pages: settings.word("debug_io_direct") == "data",
             ..StoreOptions::new(&config.data)
         };
         let server = Server::open(options, settings, login, &operating_system_user())?;

@@ -53,6 +53,27 @@ pub struct SessionHost {
 }
 
 impl SessionHost {
+    /// `cairn_plan_cache`: statement, hits, milliseconds that planning took, that hits saved, the catalog's version. The
+    /// statements of others are for those who may read all statistics.
+    fn cached_plans(&self) -> Vec<Vec<Value>> {
+        let may_read = self.catalog.is_superuser(self.role.id)
+            || self
+                .catalog
+                .role_by_name("pg_read_all_stats")
+                .is_some_and(|all| self.catalog.has_rights_of(self.role.id, all.id));
+        let row = |plan: planner::cache::CachedPlan| {
+            let planning = plan.planning_ns as f64 / 1e6;
+            vec![
+                Value::text(if may_read { &*plan.text } else { "<insufficient privilege>" }),
+                Value::Int64(plan.hits as i64),
+                Value::Float64(planning),
+                Value::Float64(planning * plan.hits as f64),
+                Value::Int64(plan.catalog_version as i64),
+            ]
+        };
+        self.server.plan_cache.entries().into_iter().map(row).collect()
+    }
+
     pub(crate) fn new(session: &Session, catalog: Arc<Catalog>, search_path: &[String]) -> SessionHost {
         let identity = session.identity();
         let search_path = catalog.search_schemas(search_path, &identity.current.name);
@@ -476,7 +497,11 @@ impl Runtime for SessionHost {
     }
 
     fn session_rows(&self, view: &str) -> Vec<Vec<Value>> {
-        if view == "pg_prepared_statements" { prepared_rows(&self.prepared) } else { Vec::new() }
+        match view {
+            "pg_prepared_statements" => prepared_rows(&self.prepared),
+            "cairn_plan_cache" => self.cached_plans(),
+            _ => Vec::new(),
+        }
     }
 
     fn row_count(&self, table: RelationId) -> Option<u64> {

@@ -267,6 +267,7 @@ impl Engine {
             isolation: IsolationLevel::ReadCommitted,
             lock_timeout: None,
             undo_bytes: &undo_bytes,
+            locked: &Mutex::default(),
         });
         match result {
             Ok(value) => {

@@ -18,9 +18,9 @@ use crate::btree::check::check_tree;
 use crate::buffer::Pool;
 use crate::buffer::double_write::{DOUBLE_WRITE_FILE, PAGE_FILE, PageFile};
 use crate::control::{CONTROL_FILE, Control, ControlData, TEMPORARY};
-use crate::directory::{DIRECTORY, DIRECTORY_ROOT};
-use crate::disk::file::{DirectoryLock, FileDisk};
-use crate::disk::{Disk, checked};
+use crate::directory::{self, DIRECTORY, DIRECTORY_ROOT, OVERFLOW_BIT};
+use crate::disk::file::{DirectoryLock, FileDisk, Ways};
+use crate::disk::{Disk, LogSync, checked};
 use crate::engine::Engine;
 use crate::mvcc::advisory::{AdvisoryKey, SessionLocks};
 use crate::mvcc::table_lock::TableLock;
@@ -43,6 +43,11 @@ pub struct TreeId(pub u64);
 impl TreeId {
     /// The first id that `create_tree` gives out.
     pub const FIRST_USER: TreeId = TreeId(100);
+
+    /// The tree whose long records it holds, or itself.
+    pub fn owner(self) -> TreeId {
+        TreeId(self.0 & !OVERFLOW_BIT)
+    }
 }
 
 /// How to open a store. `StoreOptions::new(dir)` has the defaults.
@@ -55,6 +60,10 @@ pub struct StoreOptions {
     pub checkpoint_log_bytes: u64,
     /// Size of one log segment file.
     pub segment_size_bytes: u64,
+    /// How commits become durable.
+    pub log_sync: LogSync,
+    /// Pages are read and written past the system's cache (O_DIRECT).
+    pub direct_pages: bool,
     /// Threads do the upkeep. Without them the caller does ([`Store::upkeep`]), and one thread's calls always
     /// do the same: for simulations.
     pub background: bool,
@@ -79,6 +88,8 @@ impl StoreOptions {
             buffer_size_bytes: 256 << 20,
             checkpoint_log_bytes: 512 << 20,
             segment_size_bytes: 16 << 20,
+            log_sync: LogSync::default(),
+            direct_pages: false,
             background: true,
         }
     }
@@ -108,6 +119,8 @@ pub struct CheckReport {
     pub trees: u64,
     pub pages: u64,
     pub records: u64,
+    /// Trees that users of the store have made.
+    pub made: Vec<TreeId>,
     /// One line each, naming tree and page.
     pub problems: Vec<String>,
 }
@@ -174,13 +187,15 @@ impl Store {
     /// recovers what a crash left behind.
     ///
     /// F0001 when another process has it open; 22023 (with a hint) when the format version is foreign or
-    /// the directory is not empty and not ours; XX001 when a page or the log is damaged; 58030 on I/O errors.
+    /// the directory is not empty and not ours; XX001 when a page or the log is damaged; 58030 on I/O errors;
+    /// 0A000 where the file system has no direct I/O and `direct_pages` asks for it.
     pub fn open(options: StoreOptions) -> Result<Arc<Store>> {
         let directory = &options.directory;
-        let disk = FileDisk::new(directory)
+        let disk = FileDisk::new(directory, ways(&options))
             .map_err(|e| Error::io(format!("could not create directory \"{}\"", directory.display()), &e))?;
         refuse_foreign(&disk, directory)?;
         let lock = DirectoryLock::take(directory)?;
+        disk.probe()?;
         Store::open_disk(Arc::new(disk), &options, Some(lock))
     }
 
@@ -299,6 +314,10 @@ impl Store {
         *closed = true;
         self.stop_threads();
         let clean = self.engine.active.writing().is_empty();
+        // Nothing tells the next process where tombstones are. Without room they stay: no harm but to that.
+        if clean && let Err(error) = self.engine.sweep() {
+            tracing::debug!(%error, "tombstones stay in a store that is being closed");
+        }
         let result = self.engine.checkpoint(clean);
         self.engine.pager.log.stop();
         *self.lock.lock() = None;
@@ -346,7 +365,7 @@ impl Store {
             let tree = self.engine.directory.find(id);
             tree.map_or(0, |tree| tree.pages.load(Ordering::Relaxed).max(0) as u64)
         };
-        pages(tree.0) + pages(tree.0 | crate::directory::OVERFLOW_BIT)
+        pages(tree.0) + pages(tree.0 | OVERFLOW_BIT)
     }
 
     /// About how many records `tree` holds, uncommitted ones included; 0 for an unknown tree.
@@ -387,6 +406,9 @@ impl Store {
                 report.trees += 1;
                 report.records += records;
             }
+            if tree.id >= directory::FIRST_USER && tree.id & OVERFLOW_BIT == 0 {
+                report.made.push(TreeId(tree.id));
+            }
             let pages = (used.len() - before) as i64;
             let counted = tree.pages.load(Ordering::Relaxed);
             if pages != counted && tree.id != DIRECTORY {
@@ -416,6 +438,15 @@ impl Drop for Store {
             self.stop_threads();
             self.engine.pager.log.stop();
         }
+    }
+}
+
+fn ways(options: &StoreOptions) -> Ways {
+    let is_direct: fn(&str) -> bool = |name| name == PAGE_FILE || name == DOUBLE_WRITE_FILE;
+    Ways {
+        is_log: |name| number_of(name).is_some(),
+        log_sync: options.log_sync,
+        is_direct: options.direct_pages.then_some(is_direct),
     }
 }
 
@@ -505,6 +536,11 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
         tracing::info!(checkpoint = %data.checkpoint, "the store was not closed in good order; recovering");
     }
     let found = recovery::analyse(&segments, data.checkpoint)?;
+    if !data.clean {
+        // What a killed process wrote and did not sync may be in the system's cache only; from now on it counts as
+        // durable.
+        segments.sync(found.checkpoint.redo.min(data.checkpoint).0, found.end.0)?;
+    }
     let log = Log::start(segments, found.end, found.last_checksum, !options.background)?;
     let built = (|| {
         let pager = Pager {

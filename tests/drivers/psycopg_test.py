@@ -113,6 +113,13 @@ def copy(conn):
         assert cur.execute("select count(*), count(b) from k").fetchone() == (5000, 3333)
         with cur.copy("copy (select a, b from k order by a) to stdout") as source:
             rows = list(source.rows())
+        with cur.copy("copy k (a, b) from stdin (format binary)") as out:
+            out.set_types(["int4", "text"])
+            out.write_row((6000, "binary"))
+            out.write_row((6001, None))
+        with cur.copy("copy (select * from k where a >= 6000 order by a) to stdout (format binary)") as source:
+            source.set_types(["int4", "text"])
+            assert list(source.rows()) == [(6000, "binary"), (6001, None)]
         assert len(rows) == 5000 and rows[0] == ("0", None) and rows[1] == ("1", "tab\t1"), rows[:2]
     conn.commit()
 

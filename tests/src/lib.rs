@@ -12,6 +12,8 @@ pub mod raw;
 
 pub mod script;
 
+pub mod shapes;
+
 use std::fs::OpenOptions;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -150,6 +152,15 @@ impl Server {
             Ok(pair) => pair,
             Err(error) => panic!("no connection: {error}\n{}", self.log_tail()),
         }
+    }
+
+    /// `cairn check` on the directory of a server that does not run, which completes its recovery. Panics with
+    /// what it found unless all is well.
+    pub fn verify(&self) {
+        assert!(self.child.is_none(), "the server runs");
+        let output = cairn().arg("check").arg("--data").arg(self.data()).output().expect("cairn check runs");
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "cairn check: {}\n{out}{err}\n{}", output.status, self.log_tail());
     }
 
     pub fn data(&self) -> PathBuf {

@@ -30,6 +30,8 @@ pub struct Fields {
     pub column: Option<String>,
     pub data_type: Option<String>,
     pub constraint: Option<String>,
+    /// The number of the store's tree whose bytes are damaged: for whoever knows the name of its table.
+    pub tree: Option<u64>,
 }
 
 impl Error {
@@ -46,6 +48,7 @@ impl Error {
             column: None,
             data_type: None,
             constraint: None,
+            tree: None,
         }))
     }
 
@@ -145,6 +148,12 @@ impl Error {
 
     pub fn with_constraint(mut self, name: impl Into<String>) -> Error {
         self.0.constraint = Some(name.into());
+        self
+    }
+
+    /// Says in which tree of the store, unless something nearer to the fault has said so already.
+    pub fn in_tree(mut self, tree: u64) -> Error {
+        self.0.tree.get_or_insert(tree);
         self
     }
 

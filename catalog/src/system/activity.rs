@@ -13,6 +13,7 @@ pub(super) const VIEWS: &[(&str, RowsFn)] = &[
     ("pg_stat_database", database),
     ("pg_settings", settings),
     ("pg_prepared_statements", prepared_statements),
+    ("cairn_plan_cache", |cx| Ok(cx.runtime.session_rows("cairn_plan_cache"))),
     ("pg_cursors", |cx| Ok(cx.runtime.session_rows("pg_cursors"))),
 ];
 

@@ -7,6 +7,7 @@ pub mod row;
 pub mod scan;
 
 pub mod catalog;
+pub mod check;
 pub mod sequence;
 
 use std::collections::HashMap;

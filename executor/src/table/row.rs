@@ -171,6 +171,21 @@ impl RowWriter {
         Ok(())
     }
 
+    /// The entries that rows call for: `each` gets an index's position in the layout, and its keys and records.
+    pub fn each_index_entries(
+        &self,
+        rows: &Batch,
+        row_keys: &EncodedKeys,
+        cx: &ExecContext,
+        mut each: impl FnMut(usize, &EncodedKeys, &EncodedKeys) -> Result<()>,
+    ) -> Result<()> {
+        for (position, index) in self.indexes.iter().enumerate() {
+            let entries = index.entries(&self.layout, rows, row_keys, cx)?;
+            each(position, &entries.keys, &entries.records)?;
+        }
+        Ok(())
+    }
+
     /// Takes the entries of rows away.
     pub fn remove_entries(&self, rows: &Batch, row_keys: &EncodedKeys, cx: &ExecContext) -> Result<()> {
         for index in &self.indexes {

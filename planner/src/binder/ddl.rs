@@ -68,7 +68,8 @@ impl Binder<'_> {
                 .at(create.span));
         }
         self.refuse_persistence(create.persistence, create.relation.span)?;
-        self.refuse_storage(create.access_method.as_deref(), create.tablespace.as_deref(), &create.options)?;
+        self.refuse_storage(create.access_method.as_deref(), create.tablespace.as_deref())?;
+        super::storage_parameter::check(&create.options, false, false, notices)?;
         let schema = self.creation_schema(&create.relation)?;
         let name = &create.relation.name;
         if self.is_taken(schema, name, create.if_not_exists, notices)? {

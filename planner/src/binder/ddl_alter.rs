@@ -41,6 +41,14 @@ impl Binder<'_> {
             return Ok(Ddl::SetOwner { object: relation_object(&relation), owner });
         }
         self.check_kind(&relation, alter.object_type)?;
+        if let (
+            Relation::Index { .. },
+            [ast::AlterTableCmd { kind: Kind::SetOptions { options, reset }, .. }],
+        ) = (&relation, alter.commands.as_slice())
+        {
+            super::storage_parameter::check(options, true, *reset, notices)?;
+            return Ok(Ddl::Nothing);
+        }
         let Relation::Table(table) = relation else {
             return Err(Error::not_supported(format!("this form of ALTER {}", alter.object_type.keyword()))
                 .at(alter.span));
@@ -55,12 +63,14 @@ impl Binder<'_> {
             constraints: Vec::new(),
             taken: Taken::new(self.cx.catalog, table.schema, Some(&table)),
             has_primary_key: table.primary_key().is_some(),
+            notices: Vec::new(),
         };
         let mut actions = Vec::new();
         for command in &alter.commands {
             self.alter_command(&table, &mut draft, command, &mut actions, notices)?;
         }
         let indexes = std::mem::take(&mut draft.indexes);
+        notices.append(&mut draft.notices);
         drop(draft);
         Ok(Ddl::AlterTable(Box::new(AlterTable { table, actions, indexes })))
     }
@@ -324,6 +334,9 @@ impl Binder<'_> {
                 let owner = self.role(role)?.id;
                 self.check_may_give(owner, Some(draft.schema))?;
                 actions.push(Action::SetOwner(owner));
+            }
+            Kind::SetOptions { options, reset } => {
+                super::storage_parameter::check(options, false, *reset, notices)?;
             }
             // How values are kept is ours to choose; the choice is not one that can be wrong.
             Kind::SetStorage { column, .. } => {

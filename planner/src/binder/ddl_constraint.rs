@@ -74,7 +74,8 @@ impl Binder<'_> {
         unique: &ast::UniqueConstraint,
         primary: bool,
     ) -> Result<(String, NewConstraintKind)> {
-        self.refuse_storage(None, unique.tablespace.as_deref(), &unique.options)?;
+        self.refuse_storage(None, unique.tablespace.as_deref())?;
+        super::storage_parameter::check(&unique.options, true, false, &mut draft.notices)?;
         let wrap = |index| {
             if primary { NewConstraintKind::PrimaryKey(index) } else { NewConstraintKind::Unique(index) }
         };

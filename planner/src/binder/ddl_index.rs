@@ -35,7 +35,8 @@ impl Binder<'_> {
                 ));
             }
         }
-        self.refuse_storage(None, create.tablespace.as_deref(), &create.options)?;
+        self.refuse_storage(None, create.tablespace.as_deref())?;
+        super::storage_parameter::check(&create.options, true, false, notices)?;
         let inputs = as_inputs(&table);
         let mut columns = Vec::with_capacity(create.elements.len());
         let mut keys = Vec::with_capacity(create.elements.len());

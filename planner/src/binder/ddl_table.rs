@@ -13,6 +13,7 @@ use types::{DataType, Error, Result, Span, SqlState, TypeCategory, Value};
 use super::Binder;
 use super::object_name::{Taken, joined};
 use super::scope::Clause;
+use super::storage_parameter;
 use crate::ddl::{
     CreateTable, Ddl, NewConstraint, NewConstraintIndex, NewConstraintKind, NewIndex, NewSequence,
     OwnedSequence,
@@ -30,6 +31,8 @@ pub(super) struct Draft<'c> {
     pub constraints: Vec<NewConstraint>,
     pub taken: Taken<'c>,
     pub has_primary_key: bool,
+    /// What its clauses have to say.
+    pub notices: Vec<Error>,
 }
 
 const MAX_COLUMNS: usize = 1600;
@@ -41,7 +44,7 @@ impl Binder<'_> {
         create: &ast::CreateTableStmt,
         notices: &mut Vec<Error>,
     ) -> Result<Ddl> {
-        self.refuse_table_clauses(create)?;
+        self.refuse_table_clauses(create, notices)?;
         let schema = self.creation_schema(&create.relation)?;
         let name = &create.relation.name;
         if self.is_taken(schema, name, create.if_not_exists, notices)? {
@@ -57,6 +60,7 @@ impl Binder<'_> {
             constraints: Vec::new(),
             taken: Taken::new(self.cx.catalog, schema, None),
             has_primary_key: false,
+            notices: Vec::new(),
         };
         draft.taken.add_relation(name);
         // Columns first: constraints may name any of them.
@@ -105,7 +109,8 @@ impl Binder<'_> {
         for (from, table, like) in likes {
             self.like_extras(&mut draft, from, &table, like)?;
         }
-        let Draft { columns, sequences, indexes, constraints, .. } = draft;
+        let Draft { columns, sequences, indexes, constraints, notices: said, .. } = draft;
+        notices.extend(said);
         Ok(Ddl::CreateTable(Box::new(CreateTable {
             schema,
             name: name.clone(),
@@ -119,7 +124,7 @@ impl Binder<'_> {
         })))
     }
 
-    fn refuse_table_clauses(&self, create: &ast::CreateTableStmt) -> Result<()> {
+    fn refuse_table_clauses(&self, create: &ast::CreateTableStmt, notices: &mut Vec<Error>) -> Result<()> {
         let span = create.span;
         self.refuse_persistence(create.persistence, create.relation.span)?;
         if create.on_commit != ast::OnCommit::NotSet {
@@ -137,7 +142,8 @@ impl Binder<'_> {
         if create.of_type.is_some() {
             return Err(Error::not_supported("typed tables").at(span));
         }
-        self.refuse_storage(create.access_method.as_deref(), create.tablespace.as_deref(), &create.options)
+        self.refuse_storage(create.access_method.as_deref(), create.tablespace.as_deref())?;
+        storage_parameter::check(&create.options, false, false, notices)
     }
 
     pub(super) fn refuse_persistence(&self, persistence: ast::Persistence, span: Span) -> Result<()> {
@@ -152,12 +158,7 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn refuse_storage(
-        &self,
-        access_method: Option<&str>,
-        tablespace: Option<&str>,
-        options: &[ast::DefElem],
-    ) -> Result<()> {
+    pub(super) fn refuse_storage(&self, access_method: Option<&str>, tablespace: Option<&str>) -> Result<()> {
         if let Some(method) = access_method.filter(|method| *method != "heap") {
             return Err(Error::new(
                 SqlState::UNDEFINED_OBJECT,
@@ -169,11 +170,6 @@ impl Binder<'_> {
                 SqlState::UNDEFINED_OBJECT,
                 format!("tablespace \"{tablespace}\" does not exist"),
             ));
-        }
-        if let Some(option) = options.first() {
-            return Err(Error::not_supported(format!("storage parameter \"{}\"", option.name))
-                .with_hint("Leave it out: pages and statistics are managed for you.")
-                .at(option.span));
         }
         Ok(())
     }

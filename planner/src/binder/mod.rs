@@ -30,6 +30,7 @@ mod rights;
 mod scope;
 mod select;
 mod set_operation;
+mod storage_parameter;
 mod stored;
 mod subquery;
 mod target;

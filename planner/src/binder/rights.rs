@@ -47,14 +47,13 @@ impl Binder<'_> {
     /// Notes that the acting role uses `relation`.
     pub(super) fn note_access(&mut self, relation: &Relation, rights: Rights) {
         if !self.cx.catalog.is_superuser(self.acting) {
-            let columns = || Vec::new();
             self.accesses.push(Access {
                 relation: relation.clone(),
                 role: self.acting,
                 rights,
-                read: columns(),
-                inserted: columns(),
-                updated: columns(),
+                read: Vec::new(),
+                inserted: Vec::new(),
+                updated: Vec::new(),
             });
         }
     }

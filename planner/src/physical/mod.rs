@@ -8,6 +8,7 @@ pub mod plan;
 mod access;
 mod build;
 mod dml;
+pub mod fixed;
 mod join;
 mod join_order;
 mod lower;

@@ -1,4 +1,4 @@
-//! COPY FROM STDIN and TO STDOUT, in text and csv.
+//! COPY FROM STDIN and TO STDOUT, in text and csv; `copy_binary.rs` has the binary format.
 //!
 //! Fields go from the client's bytes straight into vectors, and from vectors to bytes; the executor's
 //! `CopyIn` stores whole batches. Source: PostgreSQL 15, COPY, "File Formats".
@@ -15,12 +15,14 @@ use storage::{TableLock, Transaction};
 use types::text::{TextContext, push_text, write_vector_text};
 use types::{BATCH_SIZE, Batch, DataType, Error, Result, Span, SqlState, Vector, VectorBuilder};
 
+use crate::session::copy_binary::{self, BinaryReader};
 use crate::session::statement::ParsedStatement;
-use crate::session::{Client, Session, settings};
+use crate::session::{Client, Format, Session, settings};
 
 /// How the bytes are laid out.
 #[derive(Debug, Clone, PartialEq)]
 struct Layout {
+    binary: bool,
     csv: bool,
     delimiter: u8,
     null: Vec<u8>,
@@ -69,21 +71,18 @@ impl Layout {
     /// Reads COPY's options. 42601 for what is no option, 22023 for a bad value, 0A000 for what we do not have.
     fn read(options: &[DefElem], is_from: bool) -> Result<Layout> {
         let format = options.iter().find(|option| option.name == "format");
-        let csv = match format.map(|option| (text_of(option), option.span)) {
-            None => options.iter().any(|option| option.name == "csv"),
+        let (binary, csv) = match format.map(|option| (text_of(option), option.span)) {
+            None => (false, options.iter().any(|option| option.name == "csv")),
             Some((Some(word), span)) => match word.as_str() {
-                "text" => false,
-                "csv" => true,
-                "binary" => {
-                    return Err(Error::not_supported("COPY format \"binary\"")
-                        .with_hint("Use the text or csv format.")
-                        .at(span));
-                }
+                "text" => (false, false),
+                "csv" => (false, true),
+                "binary" => (true, false),
                 _ => return Err(option_error(format!("COPY format \"{word}\" not recognized"), span)),
             },
             Some((None, span)) => return Err(Error::syntax("format requires a parameter").at(span)),
         };
         let mut layout = Layout {
+            binary,
             csv,
             delimiter: if csv { b',' } else { b'\t' },
             null: if csv { Vec::new() } else { b"\\N".to_vec() },
@@ -122,7 +121,16 @@ impl Layout {
                             .at(span));
                     }
                 }
-                "freeze" | "binary" | "oids" | "on_error" | "log_verbosity" | "default" => {
+                // Rows are never frozen later: there is nothing that it could save.
+                "freeze" => {
+                    let word = text_of(option);
+                    let is_boolean =
+                        word.map_or(option.value.is_none(), |word| settings::parse_bool(&word).is_some());
+                    if !is_boolean {
+                        return Err(Error::syntax("freeze requires a Boolean value").at(span));
+                    }
+                }
+                "binary" | "oids" | "on_error" | "log_verbosity" | "default" => {
                     return Err(Error::not_supported(format!("COPY option \"{}\"", option.name)).at(span));
                 }
                 name => return Err(Error::syntax(format!("option \"{name}\" not recognized")).at(span)),
@@ -133,9 +141,21 @@ impl Layout {
         Ok(layout)
     }
 
+    fn format(&self) -> Format {
+        if self.binary { Format::Binary } else { Format::Text }
+    }
+
     fn validate(&self, options: &[DefElem], is_from: bool) -> Result<()> {
         let span = options.first().map(|option| option.span).unwrap_or_default();
         let given = |name: &str| options.iter().any(|option| option.name == name);
+        if self.binary {
+            for name in ["delimiter", "null", "header"] {
+                if given(name) {
+                    let name = name.to_ascii_uppercase();
+                    return Err(Error::syntax(format!("cannot specify {name} in BINARY mode")).at(span));
+                }
+            }
+        }
         if !self.csv {
             for name in ["quote", "escape", "force_quote", "force_not_null", "force_null"] {
                 if given(name) {
@@ -275,8 +295,12 @@ impl Session {
         let environment = self.environment(&planning, Arc::from([]), false)?;
         let mut load = Load::new(&bound, &plan, environment)?;
 
-        let mut reader = Reader::new(layout, &bound.table.name, &headings, &types, &planning.derived.text);
-        client.copy_in(types.len())?;
+        let mut reader: Box<dyn Fields + '_> = if layout.binary {
+            Box::new(BinaryReader::new(&bound.table.name, &headings, &types))
+        } else {
+            Box::new(Reader::new(layout, &bound.table.name, &headings, &types, &planning.derived.text))
+        };
+        client.copy_in(types.len(), layout.format())?;
         let mut data = Vec::new();
         let mut more = true;
         while more {
@@ -290,17 +314,17 @@ impl Session {
                 if !full {
                     break;
                 }
-                load.push(&mut reader)?;
+                load.push(&mut *reader)?;
                 storage::wait::check_interrupt()?;
             }
             data.drain(..taken);
-            if reader.ended {
+            if reader.has_ended() {
                 // After the end marker nothing counts.
                 data.clear();
             }
         }
         if reader.rows() > 0 {
-            load.push(&mut reader)?;
+            load.push(&mut *reader)?;
         }
         load.copy.finish()
     }
@@ -348,10 +372,15 @@ impl Session {
             }
         };
         let mut rows = self.start_rows(&query, &[], Vec::new())?;
-        let fields = rows.schema().fields.clone();
-        client.copy_out(fields.len())?;
+        let schema = rows.schema().clone();
+        let fields = &schema.fields;
+        client.copy_out(fields.len(), layout.format())?;
         let cx = self.settings.derived().text.clone();
         let mut line = Vec::new();
+        if layout.binary {
+            // It goes with the first row: clients take a message for a row.
+            copy_binary::write_header(&mut line);
+        }
         if layout.header == Header::Present {
             for (number, field) in fields.iter().enumerate() {
                 if number > 0 {
@@ -367,8 +396,14 @@ impl Session {
         let mut value = Vec::new();
         while let Some(batch) = rows.next()? {
             for row in 0..batch.len() {
+                if layout.binary {
+                    copy_binary::write_row(&batch, row, &schema, &mut line);
+                    client.copy_out_data(&line)?;
+                    line.clear();
+                    continue;
+                }
                 line.clear();
-                for (number, (column, field)) in batch.columns().iter().zip(&fields).enumerate() {
+                for (number, (column, field)) in batch.columns().iter().zip(fields).enumerate() {
                     if number > 0 {
                         line.push(layout.delimiter);
                     }
@@ -386,6 +421,10 @@ impl Session {
             }
             count += batch.len() as u64;
         }
+        if layout.binary {
+            copy_binary::write_trailer(&mut line);
+            client.copy_out_data(&line)?;
+        }
         client.copy_out_done();
         Ok(count)
     }
@@ -393,6 +432,22 @@ impl Session {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Takes the client's bytes apart into vectors.
+pub trait Fields {
+    /// Reads rows of `data` until a batch is full or no whole row is left; `last`: nothing comes after.
+    /// Returns how many bytes were used up, and whether the batch is full.
+    fn read(&mut self, data: &[u8], last: bool) -> Result<(usize, bool)>;
+
+    /// Rows in the batch so far.
+    fn rows(&self) -> usize;
+
+    /// The rows so far, and the number of the first one's line.
+    fn take_batch(&mut self) -> (u64, Batch);
+
+    /// An end marker was met.
+    fn has_ended(&self) -> bool;
 }
 
 /// Turns batches of fields into rows of the table.
@@ -419,9 +474,9 @@ impl<'a> Load<'a> {
         })
     }
 
-    fn push(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let first_line = reader.first_line;
-        let fields = reader.take_batch();
+    fn push(&mut self, reader: &mut dyn Fields) -> Result<()> {
+        let (first_line, fields) = reader.take_batch();
+        let table = &self.bound.table.name;
         let before = self.transaction.savepoint();
         let Err(error) = self.push_fields(&fields) else { return Ok(()) };
         // Everything will be undone anyway; row by row tells which line it was.
@@ -430,10 +485,10 @@ impl<'a> Load<'a> {
         for row in 0..fields.len() {
             if let Err(error) = self.push_fields(&fields.slice(row, row + 1)) {
                 let line = first_line + row as u64;
-                return Err(error.with_context(format!("COPY {}, line {line}", reader.table)));
+                return Err(error.with_context(format!("COPY {table}, line {line}")));
             }
         }
-        Err(error.with_context(format!("COPY {}", reader.table)))
+        Err(error.with_context(format!("COPY {table}")))
     }
 
     fn push_fields(&mut self, fields: &Batch) -> Result<()> {
@@ -536,21 +591,7 @@ impl<'a> Reader<'a> {
         self.builders = self.types.iter().map(|t| VectorBuilder::for_type(*t, BATCH_SIZE)).collect();
     }
 
-    fn rows(&self) -> usize {
-        self.builders.first().map_or(0, VectorBuilder::len)
-    }
-
-    fn take_batch(&mut self) -> Batch {
-        let len = self.rows();
-        let builders = std::mem::take(&mut self.builders);
-        self.reset();
-        self.first_line = self.line + 1;
-        Batch::new(builders.into_iter().map(|builder| Arc::new(builder.finish())).collect(), len)
-    }
-
-    /// Reads lines of `data` until a batch is full or no whole line is left; `last`: nothing comes after.
-    /// Returns how many bytes were used up, and whether the batch is full.
-    fn read(&mut self, data: &[u8], last: bool) -> Result<(usize, bool)> {
+    fn read_lines(&mut self, data: &[u8], last: bool) -> Result<(usize, bool)> {
         let mut used = 0;
         while !self.ended {
             let rest = data.get(used..).unwrap_or_default();
@@ -779,6 +820,29 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl Fields for Reader<'_> {
+    fn read(&mut self, data: &[u8], last: bool) -> Result<(usize, bool)> {
+        self.read_lines(data, last)
+    }
+
+    fn rows(&self) -> usize {
+        self.builders.first().map_or(0, VectorBuilder::len)
+    }
+
+    fn take_batch(&mut self) -> (u64, Batch) {
+        let (first_line, len) = (self.first_line, self.rows());
+        let builders = std::mem::take(&mut self.builders);
+        self.reset();
+        self.first_line = self.line + 1;
+        let columns = builders.into_iter().map(|builder| Arc::new(builder.finish())).collect();
+        (first_line, Batch::new(columns, len))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
 /// The newline that ends a line of the text format: one without a backslash before it.
 fn text_line_end(data: &[u8]) -> Option<usize> {
     let mut from = 0;
@@ -901,7 +965,7 @@ mod tests {
             let (used, _) = reader.read(&data[taken..end], end == data.len())?;
             taken += used;
         }
-        let batch = reader.take_batch();
+        let (_, batch) = reader.take_batch();
         let text = |value: Value| value.as_str().map(str::to_string);
         Ok((0..batch.len()).map(|row| batch.row(row).into_iter().map(text).collect()).collect())
     }

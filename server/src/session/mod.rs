@@ -28,9 +28,11 @@ pub mod portal;
 pub mod prepared;
 
 pub mod copy;
+mod copy_binary;
 pub mod cursor;
 pub mod ddl;
 pub mod explain;
+pub mod lifted;
 pub mod settings;
 pub mod utility;
 
@@ -58,10 +60,10 @@ pub trait Client {
     fn notice(&mut self, severity: Severity, notice: &Error);
     fn parameter_status(&mut self, name: &str, value: &str);
     /// Asks the client for COPY data.
-    fn copy_in(&mut self, columns: usize) -> Result<()>;
+    fn copy_in(&mut self, columns: usize, format: Format) -> Result<()>;
     /// Appends the next piece of COPY data to `data`; false at its end. 57014 when the client gives up.
     fn copy_in_data(&mut self, data: &mut Vec<u8>) -> Result<bool>;
-    fn copy_out(&mut self, columns: usize) -> Result<()>;
+    fn copy_out(&mut self, columns: usize, format: Format) -> Result<()>;
     /// Sends a piece of COPY data; may wait for the client to take it.
     fn copy_out_data(&mut self, data: &[u8]) -> Result<()>;
     fn copy_out_done(&mut self);

@@ -1,7 +1,7 @@
 //! ONE STATEMENT FROM TEXT TO ROWS: START READING HERE.
 //!
 //! ```text
-//! simple_query  text → parser → run_and_commit, statement by statement
+//! simple_query  text → lifted.rs, or parser → run, statement by statement
 //! run           transaction.rs a transaction → plan → executor → the client → its tag
 //! plan          planner: cache, bind, rewrite, choose → Arc<PhysicalPlan>
 //! ```
@@ -48,6 +48,11 @@ impl ParsedStatement {
             own => Some(Arc::from(own)),
         };
         ParsedStatement { query_text, statement, cache_text }
+    }
+
+    /// Its plan may be kept.
+    pub fn is_cached(&self) -> bool {
+        self.cache_text.is_some()
     }
 
     /// The statement's own part of the text.
@@ -125,6 +130,11 @@ impl Session {
     }
 
     fn simple_query_statements(&mut self, text: &str, client: &mut dyn Client) -> Result<()> {
+        if let Some(tag) = self.run_lifted(text, client)? {
+            self.commit_implicit(client)?;
+            client.command_complete(&tag);
+            return Ok(());
+        }
         let statements = parser::parse(text)?;
         if statements.is_empty() {
             client.empty_query();
@@ -303,7 +313,7 @@ impl Session {
     }
 
     /// What a plan depends on besides its text, kept until a setting or the search path changes.
-    fn circumstances(&self, planning: &Planning, cx: &PlanContext<'_>) -> u64 {
+    pub(crate) fn circumstances(&self, planning: &Planning, cx: &PlanContext<'_>) -> u64 {
         let mut known = self.circumstances.borrow_mut();
         if let Some((derived, search_path, number)) = &*known
             && Arc::ptr_eq(derived, &planning.derived)

@@ -184,24 +184,24 @@ pub fn data_row(
 }
 
 /// The reply that opens a COPY: `tag` is `G` for COPY FROM, `H` for COPY TO.
-fn copy_response(out: &mut Vec<u8>, tag: u8, columns: usize) {
+fn copy_response(out: &mut Vec<u8>, tag: u8, columns: usize, format: Format) {
     message(out, tag, |out| {
-        out.push(0);
+        out.push(format as u8);
         out.extend_from_slice(&(columns as u16).to_be_bytes());
         for _ in 0..columns {
-            out.extend_from_slice(&0u16.to_be_bytes());
+            out.extend_from_slice(&(format as u16).to_be_bytes());
         }
     });
 }
 
-/// COPY FROM, in a text format.
-pub fn copy_in_response(out: &mut Vec<u8>, columns: usize) {
-    copy_response(out, b'G', columns);
+/// COPY FROM.
+pub fn copy_in_response(out: &mut Vec<u8>, columns: usize, format: Format) {
+    copy_response(out, b'G', columns, format);
 }
 
-/// COPY TO, in a text format.
-pub fn copy_out_response(out: &mut Vec<u8>, columns: usize) {
-    copy_response(out, b'H', columns);
+/// COPY TO.
+pub fn copy_out_response(out: &mut Vec<u8>, columns: usize, format: Format) {
+    copy_response(out, b'H', columns, format);
 }
 
 pub fn copy_data(out: &mut Vec<u8>, data: &[u8]) {

@@ -307,6 +307,10 @@ impl Exchange {
     }
 
     fn report(&mut self, error: &Error, text: Option<&str>) {
+        let error = &match (error.fields().tree, self.session.catalog()) {
+            (Some(_), Ok(catalog)) => crate::check::name_tree(error.clone(), &catalog),
+            _ => error.clone(),
+        };
         let severity = if is_fatal(error) { Severity::Fatal } else { Severity::Error };
         if error.code() == SqlState::INTERNAL_ERROR || error.code() == SqlState::DATA_CORRUPTED {
             tracing::error!(pid = self.session.handle().process_id, "{error:?}");
@@ -371,8 +375,8 @@ impl Client for Responder<'_> {
         encode::parameter_status(self.output, name, value);
     }
 
-    fn copy_in(&mut self, columns: usize) -> Result<()> {
-        encode::copy_in_response(self.output, columns);
+    fn copy_in(&mut self, columns: usize, format: Format) -> Result<()> {
+        encode::copy_in_response(self.output, columns, format);
         self.flush()
     }
 
@@ -423,8 +427,8 @@ impl Client for Responder<'_> {
         }
     }
 
-    fn copy_out(&mut self, columns: usize) -> Result<()> {
-        encode::copy_out_response(self.output, columns);
+    fn copy_out(&mut self, columns: usize, format: Format) -> Result<()> {
+        encode::copy_out_response(self.output, columns, format);
         Ok(())
     }
 

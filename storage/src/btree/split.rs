@@ -297,7 +297,7 @@ impl Tree {
         let slot = parent_node.child_slot(key);
         let heir_slot = if slot == 0 { 1 } else { slot - 1 };
         // Nobody waits for our latches while holding the heir's: leaves lead nowhere.
-        let mut heir = pager.pool.write(parent_node.child(heir_slot), Access::Normal)?;
+        let mut heir = self.write(pager, parent_node.child(heir_slot))?;
         let heir_node = Node::new(heir.page());
         let (lower, upper) = if slot == 0 {
             (leaf_node.lower().to_vec(), heir_node.upper().map(<[u8]>::to_vec))
@@ -337,7 +337,7 @@ impl Tree {
             // Down the last children to the lowest inner node; its leaves go in one step.
             while Node::new(guard.page()).level() > 1 {
                 let node = Node::new(guard.page());
-                guard = pager.pool.write(node.child(node.count() - 1), Access::Normal)?;
+                guard = self.write(pager, node.child(node.count() - 1))?;
             }
             let node = Node::new(guard.page());
             if node.is_leaf() && guard.id() != self.root {
@@ -375,13 +375,13 @@ impl Tree {
 
     /// Frees a lowest inner node and its leaves, taking it out of its parent. Nobody else is here.
     fn free_branch(&self, pager: &Pager, branch: PageId, leaves: &[(PageId, bool)]) -> Result<()> {
-        let mut parent = pager.pool.write(self.root, Access::Normal)?;
+        let mut parent = self.write(pager, self.root)?;
         loop {
             let node = Node::new(parent.page());
             let last = node.count() - 1;
             let child = node.child(last);
             if child != branch {
-                parent = pager.pool.write(child, Access::Normal)?;
+                parent = self.write(pager, child)?;
                 continue;
             }
             let part = if last == 0 { PageOp::Clear } else { PageOp::RemoveChild { slot: last as u16 } };
@@ -402,7 +402,7 @@ impl Tree {
     /// A page whose bit is cleared: forgets its versions and lets it be reused.
     fn discard(&self, pager: &Pager, id: PageId) -> Result<()> {
         if pager.pool.is_resident(id) {
-            let mut guard = pager.pool.write(id, Access::Normal)?;
+            let mut guard = self.write(pager, id)?;
             self.forget(pager, &mut guard);
         }
         pager.pool.with_parked(id, |_| ((), true));

@@ -30,6 +30,44 @@ pub struct Tree {
     pub loaded_at: AtomicU64,
 }
 
+/// How far a scan has had leaves fetched ahead of it.
+#[derive(Default)]
+pub struct ReadAhead {
+    /// The child where the scan is.
+    last: Option<PageId>,
+    /// Leaves it has gone through.
+    passed: usize,
+    /// Leaves fetched that it has not reached yet.
+    fetched: usize,
+}
+
+impl ReadAhead {
+    /// Leaves fetched ahead at most, and the fewest worth asking for.
+    const MOST: usize = 32;
+    const LEAST: usize = 8;
+    /// A short scan asks for nothing.
+    const FROM: usize = 2;
+
+    fn at(&mut self, node: Node<'_>, slot: usize, pager: &Pager) {
+        let child = node.child(slot);
+        if self.last.replace(child) == Some(child) {
+            return;
+        }
+        self.passed += 1;
+        self.fetched = self.fetched.saturating_sub(1);
+        // Twice as many with each leaf, for who has read two leaves may not want thirty more.
+        let most = Self::MOST.min(1 << self.passed.min(16));
+        if self.passed <= Self::FROM || self.fetched + Self::LEAST > most {
+            return;
+        }
+        let end = node.count().min(slot + 1 + most);
+        let begin = (slot + 1 + self.fetched).min(end);
+        pager.pool.prefetch((begin..end).map(|slot| node.child(slot)));
+        // At the end of its parent the scan begins anew.
+        self.fetched = end - slot - 1;
+    }
+}
+
 impl Tree {
     pub fn new(id: u64, root: PageId) -> Tree {
         Tree {
@@ -46,6 +84,16 @@ impl Tree {
         Error::new(SqlState::UNDEFINED_TABLE, format!("tree {} was dropped", self.id))
     }
 
+    #[inline]
+    pub(crate) fn read<'p>(&self, pager: &'p Pager, id: PageId, access: Access) -> Result<ReadGuard<'p>> {
+        pager.pool.read(id, access).map_err(|error| error.in_tree(self.id))
+    }
+
+    #[inline]
+    pub(super) fn write<'p>(&self, pager: &'p Pager, id: PageId) -> Result<WriteGuard<'p>> {
+        pager.pool.write(id, Access::Normal).map_err(|error| error.in_tree(self.id))
+    }
+
     pub(super) fn expect_mine(&self, page: &PageBytes, id: PageId) -> Result<()> {
         if page::kind(page) == PageKind::Node && page::tree(page) == self.id {
             return Ok(());
@@ -58,7 +106,8 @@ impl Tree {
             id.offset(),
             crate::buffer::double_write::PAGE_FILE,
             self.id
-        )))
+        ))
+        .in_tree(self.id))
     }
 
     /// XX001 unless the leaf is where the keys looked for belong: an old version of a page (a write that the
@@ -72,19 +121,20 @@ impl Tree {
             id.offset(),
             crate::buffer::double_write::PAGE_FILE,
             self.id
-        )))
+        ))
+        .in_tree(self.id))
     }
 
     fn descend<'p>(
         &self,
         pager: &'p Pager,
         access: Access,
-        pick: impl Fn(Node<'_>) -> usize,
+        mut pick: impl FnMut(Node<'_>) -> usize,
     ) -> Result<ReadGuard<'p>> {
         if self.dropped.load(Ordering::Acquire) {
             return Err(self.gone());
         }
-        let mut guard = pager.pool.read(self.root, Access::Normal)?;
+        let mut guard = self.read(pager, self.root, Access::Normal)?;
         loop {
             self.expect_mine(guard.page(), guard.id())?;
             let node = Node::new(guard.page());
@@ -93,8 +143,26 @@ impl Tree {
             }
             let access = if node.level() == 1 { access } else { Access::Normal };
             let child = node.child(pick(node));
-            guard = pager.pool.read(child, access)?;
+            guard = self.read(pager, child, access)?;
         }
+    }
+
+    /// The leaf that covers `key`, for a scan that goes on upwards: the leaves to come are fetched ahead.
+    pub fn leaf_read_ahead<'p>(
+        &self,
+        pager: &'p Pager,
+        key: &[u8],
+        ahead: &mut ReadAhead,
+    ) -> Result<ReadGuard<'p>> {
+        let leaf = self.descend(pager, Access::Scan, |node| {
+            let slot = node.child_slot(key);
+            if node.level() == 1 {
+                ahead.at(node, slot, pager);
+            }
+            slot
+        })?;
+        self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
+        Ok(leaf)
     }
 
     /// The leaf that covers `key`.
@@ -133,11 +201,11 @@ impl Tree {
             return Err(self.gone());
         }
         loop {
-            let mut guard = pager.pool.read(self.root, Access::Normal)?;
+            let mut guard = self.read(pager, self.root, Access::Normal)?;
             self.expect_mine(guard.page(), guard.id())?;
             if Node::new(guard.page()).is_leaf() {
                 drop(guard);
-                let guard = pager.pool.write(self.root, Access::Normal)?;
+                let guard = self.write(pager, self.root)?;
                 self.expect_mine(guard.page(), guard.id())?;
                 if Node::new(guard.page()).is_leaf() {
                     return Ok(guard);
@@ -148,12 +216,12 @@ impl Tree {
                 let node = Node::new(guard.page());
                 let child = node.child(node.child_slot(key));
                 if node.level() == 1 {
-                    let leaf = pager.pool.write(child, Access::Normal)?;
+                    let leaf = self.write(pager, child)?;
                     self.expect_mine(leaf.page(), leaf.id())?;
                     self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
                     return Ok(leaf);
                 }
-                guard = pager.pool.read(child, Access::Normal)?;
+                guard = self.read(pager, child, Access::Normal)?;
                 self.expect_mine(guard.page(), guard.id())?;
             }
         }
@@ -170,7 +238,7 @@ impl Tree {
     }
 
     fn path<'p>(&self, pager: &'p Pager, pick: impl Fn(Node<'_>) -> usize) -> Result<Vec<WriteGuard<'p>>> {
-        let mut path = vec![pager.pool.write(self.root, Access::Normal)?];
+        let mut path = vec![self.write(pager, self.root)?];
         loop {
             let guard = path.last().expect("the path begins with the root");
             self.expect_mine(guard.page(), guard.id())?;
@@ -179,7 +247,7 @@ impl Tree {
                 return Ok(path);
             }
             let child = node.child(pick(node));
-            path.push(pager.pool.write(child, Access::Normal)?);
+            path.push(self.write(pager, child)?);
         }
     }
 }

@@ -67,6 +67,7 @@ struct Waiting {
     soft: Vec<Arc<TxState>>,
     /// Whose signal it waits for.
     on: Arc<TxState>,
+    signal: Arc<Signal>,
     /// Told to go past the queue.
     jump: bool,
     /// `ShareLock on transaction 7`, as deadlock reports say it.
@@ -99,7 +100,9 @@ impl WaitGraph {
             what.unwrap_or_else(|| format!("ShareLock on transaction {}", transaction.unwrap_or(on.id)));
         {
             let mut waiting = self.waiting.lock();
-            let own = Waiting { process_id: me.process_id(), hard, soft, on, jump: false, what, transaction };
+            let signal = signal.clone();
+            let process_id = me.process_id();
+            let own = Waiting { process_id, hard, soft, on, signal, jump: false, what, transaction };
             waiting.insert(me.session(), own);
             while let Some(path) = cycle(&waiting, me.session()) {
                 // The edges of the path, by who waits; one that only queues need not wait for that.
@@ -136,7 +139,8 @@ impl WaitGraph {
     /// Process ids of the sessions that `process_id` waits for (pg_blocking_pids).
     pub fn blocking(&self, process_id: i32) -> Vec<i32> {
         let waiting = self.waiting.lock();
-        let own = waiting.values().find(|own| own.process_id == process_id);
+        // Who has been woken waits for the processor only.
+        let own = waiting.values().find(|own| own.process_id == process_id && !own.signal.is_set());
         let mut found: Vec<i32> =
             own.iter().flat_map(|own| own.hard.iter().chain(&own.soft)).map(|tx| tx.process_id()).collect();
         found.sort_unstable();
@@ -155,10 +159,14 @@ pub fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.map(|timeout| Instant::now() + timeout)
 }
 
-/// A path of waits from `start` back to it: who waits, for whom.
+/// A path of waits from `start` back to it: who waits, for whom. Who has been woken waits for nobody, though he has not
+/// got the processor yet to say so; and a session's transaction that is over does not speak for its next one.
 fn cycle(waiting: &HashMap<u64, Waiting>, start: u64) -> Option<Vec<(u64, Arc<TxState>)>> {
-    let edges = |session: u64| {
-        waiting.get(&session).map_or(Vec::new(), |own| own.hard.iter().chain(&own.soft).cloned().collect())
+    let edges = |session: u64| match waiting.get(&session) {
+        Some(own) if !own.signal.is_set() => {
+            own.hard.iter().chain(&own.soft).filter(|tx| !tx.is_over()).cloned().collect()
+        }
+        _ => Vec::new(),
     };
     let mut seen = std::collections::HashSet::from([start]);
     let mut path: Vec<(u64, Arc<TxState>)> = Vec::new();
@@ -244,6 +252,47 @@ mod tests {
         let error = graph.wait(&tx[0], blockers(&[&other], &[]), None, soon).unwrap_err();
         assert_eq!(error.code().as_str(), "55P03");
         assert!(graph.waiting.lock().is_empty());
+    }
+
+    #[test]
+    fn a_session_that_has_gone_on_to_its_next_transaction_is_not_waited_for() {
+        let graph = Arc::new(WaitGraph::default());
+        let new = |id, process_id| Arc::new(TxState::new(id, process_id));
+        let (first, other, bystander) = (new(1, 10), new(2, 20), new(3, 30));
+        // 20 waits for the first transaction of 10, which ends; he also names a bystander, whose signal he waits for.
+        let waiter = {
+            let (graph, first, other, bystander) =
+                (graph.clone(), first.clone(), other.clone(), bystander.clone());
+            std::thread::spawn(move || graph.wait(&other, blockers(&[&first, &bystander], &[]), None, None))
+        };
+        while graph.waiting.lock().is_empty() {
+            std::thread::yield_now();
+        }
+        first.set_committed(5);
+        first.end();
+        // The next transaction of 10 waits for 20: no deadlock.
+        let soon = deadline(Some(Duration::from_millis(20)));
+        let second = new(4, 10);
+        let error = graph.wait(&second, blockers(&[&other], &[]), None, soon).unwrap_err();
+        assert_eq!(error.code().as_str(), "55P03");
+        // Nor while 20 has been woken and not looked again.
+        let woken = Waiting {
+            process_id: 20,
+            hard: vec![second.clone()],
+            soft: Vec::new(),
+            on: bystander.clone(),
+            signal: Signal::new(),
+            jump: false,
+            what: String::new(),
+            transaction: None,
+        };
+        woken.signal.set();
+        bystander.end();
+        assert!(!waiter.join().unwrap().unwrap());
+        graph.waiting.lock().insert(other.session(), woken);
+        let soon = deadline(Some(Duration::from_millis(20)));
+        let error = graph.wait(&second, blockers(&[&other], &[]), None, soon).unwrap_err();
+        assert_eq!(error.code().as_str(), "55P03");
     }
 
     #[test]

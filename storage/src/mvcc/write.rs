@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
@@ -36,7 +37,12 @@ pub struct Write<'a> {
     pub isolation: IsolationLevel,
     pub lock_timeout: Option<Duration>,
     pub undo_bytes: &'a AtomicUsize,
+    /// Row locks that the transaction holds: a writer who has waited for a row that has changed gets one.
+    pub locked: &'a Mutex<Locked>,
 }
+
+/// Row locks in the order they were granted, each with the one mode that was new.
+pub type Locked = Vec<((u64, Box<[u8]>), u8)>;
 
 /// The record that a write replaced, for what hangs on it (overflow chunks).
 pub struct Replaced {
@@ -312,7 +318,8 @@ impl Write<'_> {
                     return Ok(Some(Ok(WriteOutcome::Missing)));
                 }
                 if !place.is_locked() {
-                    return Ok(Some(Ok(WriteOutcome::Changed)));
+                    // The caller looks at it again: nobody comes between.
+                    return Ok(Some(place.lock(mode).map(|()| WriteOutcome::Changed)));
                 }
             }
             Standing::Free | Standing::Own { .. } => {
@@ -451,6 +458,24 @@ impl Place<'_> {
         found.unwrap_or_default()
     }
 
+    /// Makes the place a lock.
+    fn lock(&mut self, mode: Mode) -> std::result::Result<(), Blockers> {
+        let key = self.lock_key();
+        match self.write.engine.locks.acquire(&key, mode, self.write.tx, self.asking) {
+            Ok(fresh) => {
+                if fresh {
+                    self.write.locked.lock().push((key, mode.bit));
+                }
+                self.queued = false;
+                Ok(())
+            }
+            Err(blockers) => {
+                self.queued = true;
+                Err(blockers)
+            }
+        }
+    }
+
     /// True when the transaction holds a lock on the record that lets nobody change it.
     fn is_locked(&self) -> bool {
         let locks = &self.write.engine.locks;
@@ -538,6 +563,11 @@ impl Engine {
                 } else {
                     versions.pop(at, count);
                 }
+            }
+            let node = Node::new(leaf.page());
+            if node.count() == 0 && tree.id != crate::directory::DIRECTORY {
+                // The sweeper gives an empty leaf back.
+                versions_of(self, &mut leaf).has_deletes = true;
             }
             tree.records.fetch_add(delta, Ordering::Relaxed);
             return Ok(());
