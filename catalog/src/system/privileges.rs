@@ -3,7 +3,8 @@
 //! No grants are stored: superusers may do everything, owners (and members of the owner) what they
 //! like with what is theirs, everybody what PostgreSQL gives to PUBLIC.
 
-use types::{Error, Result, SqlState, Value};
+use expr::quote_identifier;
+use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use super::SystemContext;
 use super::names::undefined_role;
@@ -38,6 +39,34 @@ fn check(cx: &SystemContext<'_>, kind: &str, args: &[Value]) -> Result<Value> {
     let everything = role.superuser || owned_by.is_some_and(|owner| is_member(cx, role, owner));
     let granted = |privilege: &str| everything || public.contains(&privilege);
     Ok(Value::Bool(privileges.iter().any(|privilege| granted(privilege))))
+}
+
+/// `acldefault`: what a new object of this kind grants to everybody and to its owner.
+///
+/// XX000 for a kind that PostgreSQL does not have, as there.
+pub(super) fn default_acl(cx: &SystemContext<'_>, kind: &str, owner: u32) -> Result<Value> {
+    let (public, owned) = match kind {
+        "c" => ("", ""),
+        "r" => ("", "arwdDxt"),
+        "s" => ("", "rwU"),
+        "d" => ("Tc", "CTc"),
+        "f" => ("X", "X"),
+        "l" | "T" => ("U", "U"),
+        "L" => ("", "rw"),
+        "n" => ("", "UC"),
+        "p" => ("", "sA"),
+        "t" => ("", "C"),
+        "F" | "S" => ("", "U"),
+        _ => return Err(Error::internal(format!("unrecognized objtype abbreviation: {kind}"))),
+    };
+    let owner =
+        cx.catalog.role(RoleId(owner)).map_or_else(|| owner.to_string(), |role| quote_identifier(&role.name));
+    let items = [("", public), (owner.as_str(), owned)]
+        .into_iter()
+        .filter(|(_, granted)| !granted.is_empty())
+        .map(|(grantee, granted)| Value::text(format!("{grantee}={granted}/{owner}")))
+        .collect();
+    Ok(Value::Array(ArrayValue::from_elements(DataType::ACLITEM, items).into()))
 }
 
 fn role_of<'a>(cx: &SystemContext<'a>, user: &Value) -> Result<Option<&'a RoleDef>> {
