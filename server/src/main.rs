@@ -11,7 +11,7 @@ use server::login::Login;
 use server::scheduler::cores::Cores;
 use server::session::settings::Settings;
 use server::wire::listener::Listener;
-use storage::{Store, StoreOptions};
+use storage::{LogSync, Store, StoreOptions};
 use tokio::sync::watch;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
@@ -180,6 +180,13 @@ fn serve(args: ServeArgs) -> Result<()> {
         let options = StoreOptions {
             buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
             checkpoint_log_bytes: u64::try_from(settings.integer("max_wal_size")).unwrap_or(1 << 19) * 1024,
+            log_sync: match settings.word("wal_sync_method") {
+                "fsync" => LogSync::Fsync,
+                "open_datasync" => LogSync::OpenDatasync,
+                "open_sync" => LogSync::OpenSync,
+                _ => LogSync::Fdatasync,
+            },
+            direct_pages: settings.word("debug_io_direct") == "data",
             ..StoreOptions::new(&config.data)
         };
         let server = Server::open(options, settings, login, &operating_system_user())?;

@@ -17,7 +17,11 @@ pub const CONTROL_FILE: &str = "cairn.control";
 pub const TEMPORARY: &str = "cairn.control.tmp";
 const MAGIC: &[u8; 8] = b"cairnctl";
 /// Version of everything in the directory.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The oldest version that is read. The checkpoint that ends every opening makes the directory one of version
+/// [`FORMAT`], before anything is written that the older program would not understand: from then on one valid
+/// slot at least names it.
+const FORMAT_LEAST: u32 = 1;
 const SLOT: usize = 512;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,10 +105,10 @@ impl Control {
                 continue;
             }
             let Some((format, data)) = ControlData::decode(&bytes) else { continue };
-            if format != FORMAT {
+            if !(FORMAT_LEAST..=FORMAT).contains(&format) {
                 return Err(Error::new(
                     SqlState::INVALID_PARAMETER_VALUE,
-                    format!("data directory has format version {format}, this program expects {FORMAT}"),
+                    format!("data directory has format version {format}, this program reads {FORMAT_LEAST} to {FORMAT}"),
                 )
                 .with_hint("Use the version of cairn that wrote it, or dump with that and restore here."));
             }

@@ -12,6 +12,7 @@ pub mod wait;
 mod btree;
 mod buffer;
 mod checkpoint;
+mod compress;
 mod control;
 mod directory;
 pub mod disk;
@@ -26,6 +27,7 @@ mod undo;
 mod wal;
 
 pub use bulk::BulkBuilder;
+pub use disk::LogSync;
 pub use mvcc::advisory::{AdvisoryKey, SessionLocks};
 pub use mvcc::table_lock::TableLock;
 pub use scan::{Direction, KeyRange, RecordSink, Scan};

@@ -6,7 +6,7 @@
 //! takes back the unfinished transactions, newest change first, logging compensations. Each pass may be
 //! cut short and begun again: redo is idempotent, and undo goes on behind its last compensation.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,11 +14,12 @@ use std::time::Instant;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
+use crate::btree::node::Node;
 use crate::btree::redo;
-use crate::buffer::Access;
+use crate::buffer::{Access, WriteGuard};
 use crate::directory::{self, DIRECTORY, OVERFLOW_BIT};
 use crate::engine::Engine;
-use crate::page::{self, PageId};
+use crate::page::{self, PageId, PageKind};
 use crate::undo::TxState;
 use crate::wal::reader::{LogReader, read_at};
 use crate::wal::record::CheckpointData;
@@ -110,7 +111,7 @@ impl Engine {
             .iter()
             .map(|(tree, pages, records)| (*tree, (*pages as i64, *records as i64)))
             .collect();
-        let redone = self.redo(found, &mut sizes)?;
+        let (redone, swept_later) = self.redo(found, &mut sizes)?;
         self.pager.space.load(&self.pager.pool, found.bitmap_groups)?;
         self.keep_room()?;
         self.active.reset(found.next_transaction, found.end);
@@ -125,6 +126,7 @@ impl Engine {
         }
         let undone = self.undo_losers(found)?;
         self.recovered();
+        swept_later.into_iter().try_for_each(|id| self.pager.pool.note_deletes(id))?;
         // Undo may have left trees whose creators are gone; a crash may have left dropped ones.
         let dropped = self.load_directory_again()?;
         dropped.iter().for_each(|tree| self.drop_later(*tree));
@@ -150,7 +152,10 @@ impl Engine {
         Ok(())
     }
 
-    fn redo(&self, found: &Analysis, sizes: &mut HashMap<u64, (i64, i64)>) -> Result<u64> {
+    /// Returns the number of records redone, and the pages that it left with tombstones or empty: the version
+    /// tables that would have led the sweeper there are gone.
+    fn redo(&self, found: &Analysis, sizes: &mut HashMap<u64, (i64, i64)>) -> Result<(u64, HashSet<PageId>)> {
+        let mut swept_later = HashSet::new();
         let mut reader =
             LogReader::new(self.pager.log.segments(), found.checkpoint.redo.min(found.checkpoint_lsn));
         let mut redone = 0;
@@ -174,6 +179,7 @@ impl Engine {
                     if counted {
                         sizes.entry(tree).or_insert((1, 0)).1 += delta;
                     }
+                    note_tombstones(&guard, &mut swept_later);
                 }
                 Record::Smo { tree, parts } => {
                     // A page may be named twice: its LSN decides once.
@@ -192,13 +198,14 @@ impl Engine {
                             redo::apply(guard.page_mut(), *id, tree, op)?;
                             guard.set_lsn(end);
                         }
+                        note_tombstones(&guard, &mut swept_later);
                     }
                     redone += u64::from(!begun.is_empty());
                 }
                 Record::Commit { .. } | Record::End { .. } | Record::Checkpoint(_) => {}
             }
         }
-        Ok(redone)
+        Ok((redone, swept_later))
     }
 
     /// Takes the losers back in the reverse order of the log, as if all had rolled back at the crash.
@@ -238,6 +245,16 @@ impl Engine {
             }
         }
         Ok(dropped)
+    }
+}
+
+fn note_tombstones(guard: &WriteGuard<'_>, swept_later: &mut HashSet<PageId>) {
+    let node = Node::new(guard.page());
+    let is_leaf = page::kind(guard.page()) == PageKind::Node && node.is_leaf();
+    if is_leaf && page::tree(guard.page()) != DIRECTORY && (node.ghosts() > 0 || node.count() == 0) {
+        swept_later.insert(guard.id());
+    } else {
+        swept_later.remove(&guard.id());
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use types::{Result, SqlState};
 
-use crate::btree::Tree;
 use crate::btree::node::Node;
+use crate::btree::{ReadAhead, Tree};
 use crate::buffer::{Access, ReadGuard};
 use crate::engine::Engine;
 use crate::mvcc::Snapshot;
@@ -18,7 +18,7 @@ use crate::mvcc::visibility::{Sight, sight};
 use crate::store::Store;
 use crate::undo::version::Entry;
 use crate::wait;
-use crate::wal::record::{GHOST, OVERFLOW};
+use crate::wal::record::{COMPRESSED, GHOST, OVERFLOW};
 
 /// The order of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,12 +93,16 @@ pub struct Scan {
     done: bool,
     key: Vec<u8>,
     long: Vec<u8>,
+    ahead: ReadAhead,
 }
 
 /// What a page has given.
 enum Page {
     /// The sink has enough; the scan goes on behind the key in `Scan::key`.
     Full,
+    /// The record of the key in `Scan::key` is in chunks: this is its pointer, and these are its flags. They are
+    /// fetched with no latch held, for that may take long.
+    Chunks(Vec<u8>, u8),
     /// All of it; the next page begins (or, backward, ends) at this fence.
     Next(Vec<u8>),
     /// The range is exhausted.
@@ -115,7 +119,18 @@ impl Scan {
         direction: Direction,
     ) -> Scan {
         let done = tree.is_none();
-        Scan { store, id, tree, snapshot, direction, range, done, key: Vec::new(), long: Vec::new() }
+        Scan {
+            store,
+            id,
+            tree,
+            snapshot,
+            direction,
+            range,
+            done,
+            key: Vec::new(),
+            long: Vec::new(),
+            ahead: ReadAhead::default(),
+        }
     }
 
     /// Passes records to `sink` until it returns false or the range ends. Returns false when the range
@@ -154,16 +169,27 @@ impl Scan {
         let Some(tree) = self.tree.clone() else { return Ok(false) };
         while !self.done {
             wait::check_interrupt()?;
-            let page = match self.direction {
+            let mut page = match self.direction {
                 Direction::Forward => self.forward(&tree, sink)?,
                 Direction::Backward => self.backward(&tree, sink)?,
             };
+            if let Page::Chunks(pointer, flags) = &page {
+                let engine = self.store.engine();
+                engine.fetch_record(&tree, (pointer, *flags), &mut self.long, false)?;
+                let more = sink.record(&self.key, &self.long)?;
+                self.long.clear();
+                self.long.shrink_to(LONG_KEPT);
+                if !more {
+                    page = Page::Full;
+                }
+            }
             let (position, full) = match page {
                 Page::End => {
                     self.done = true;
                     break;
                 }
                 Page::Full => (Bound::Excluded(std::mem::take(&mut self.key)), true),
+                Page::Chunks(..) => (Bound::Excluded(std::mem::take(&mut self.key)), false),
                 Page::Next(fence) if self.direction == Direction::Forward => (Bound::Included(fence), false),
                 Page::Next(fence) => (Bound::Excluded(fence), false),
             };
@@ -184,7 +210,7 @@ impl Scan {
             Bound::Unbounded => &[],
             Bound::Included(key) | Bound::Excluded(key) => key,
         };
-        let leaf = tree.leaf_read(&engine.pager, start, Access::Scan)?;
+        let leaf = tree.leaf_read_ahead(&engine.pager, start, &mut self.ahead)?;
         let node = Node::new(leaf.page());
         let from = match (&self.range.lower, node.search(start)) {
             (Bound::Excluded(_), Ok(at)) => at + 1,
@@ -213,8 +239,10 @@ impl Scan {
             key: &mut self.key,
             long: &mut self.long,
         };
-        if !reader.visit(from..to.max(from), sink)? {
-            return Ok(Page::Full);
+        match reader.visit(from..to.max(from), sink)? {
+            Visit::All => {}
+            Visit::Full => return Ok(Page::Full),
+            Visit::Chunks(pointer, flags) => return Ok(Page::Chunks(pointer, flags)),
         }
         match node.upper() {
             Some(fence) if !last => Ok(Page::Next(fence.to_vec())),
@@ -256,12 +284,26 @@ impl Scan {
             key: &mut self.key,
             long: &mut self.long,
         };
-        if !reader.visit((from.min(to)..to).rev(), sink)? {
-            return Ok(Page::Full);
+        match reader.visit((from.min(to)..to).rev(), sink)? {
+            Visit::All => {}
+            Visit::Full => return Ok(Page::Full),
+            Visit::Chunks(pointer, flags) => return Ok(Page::Chunks(pointer, flags)),
         }
         if last { Ok(Page::End) } else { Ok(Page::Next(node.lower().to_vec())) }
     }
 }
+
+/// How far a page's entries were visited.
+enum Visit {
+    All,
+    /// The sink has enough; `key` is that of the last record passed.
+    Full,
+    /// `key` is that of a record in chunks, which has not been passed: its pointer and flags.
+    Chunks(Vec<u8>, u8),
+}
+
+/// Memory for long records that a scan keeps from one to the next.
+const LONG_KEPT: usize = 1 << 20;
 
 /// Passes the visible versions of some entries of a leaf to a sink.
 struct Reader<'a, 'p> {
@@ -274,15 +316,14 @@ struct Reader<'a, 'p> {
 }
 
 impl Reader<'_, '_> {
-    /// False when the sink has enough; `key` is then the key of the last record passed.
-    fn visit<S: RecordSink>(&mut self, slots: impl Iterator<Item = usize>, sink: &mut S) -> Result<bool> {
+    fn visit<S: RecordSink>(&mut self, slots: impl Iterator<Item = usize>, sink: &mut S) -> Result<Visit> {
         let node = Node::new(self.leaf.page());
         // One look at the page decides for all its records, most of the time.
         let settled = match self.leaf.versions() {
             None => true,
             Some(versions) => match versions.uniform() {
                 Some(entry) if entry.newest().is_none_or(|writer| self.snapshot.sees(writer)) => true,
-                Some(_) => return Ok(true),
+                Some(_) => return Ok(Visit::All),
                 None => false,
             },
         };
@@ -306,15 +347,18 @@ impl Reader<'_, '_> {
                 continue;
             } else {
                 node.key_into(slot, self.key);
-                self.engine.fetch_overflow(self.tree, record, self.long)?;
+                if flags & OVERFLOW != 0 {
+                    return Ok(Visit::Chunks(record.to_vec(), flags));
+                }
+                self.engine.fetch_record(self.tree, (record, flags), self.long, true)?;
                 sink.record(self.key, self.long)?
             };
             if !more {
                 node.key_into(slot, self.key);
-                return Ok(false);
+                return Ok(Visit::Full);
             }
         }
-        Ok(true)
+        Ok(Visit::All)
     }
 
     fn visit_versions<S: RecordSink>(
@@ -322,7 +366,7 @@ impl Reader<'_, '_> {
         node: Node<'_>,
         slots: impl Iterator<Item = usize>,
         sink: &mut S,
-    ) -> Result<bool> {
+    ) -> Result<Visit> {
         for slot in slots {
             let (_, record, flags) = node.entry(slot);
             let entry = self.leaf.versions().map_or(Entry::Settled, |versions| versions.entry(slot));
@@ -336,17 +380,20 @@ impl Reader<'_, '_> {
                 }
             };
             node.key_into(slot, self.key);
-            let more = if flags & OVERFLOW != 0 {
-                self.engine.fetch_overflow(self.tree, record, self.long)?;
+            if flags & OVERFLOW != 0 {
+                return Ok(Visit::Chunks(record.to_vec(), flags));
+            }
+            let more = if flags & COMPRESSED != 0 {
+                self.engine.fetch_record(self.tree, (record, flags), self.long, true)?;
                 sink.record(self.key, self.long)?
             } else {
                 sink.record(self.key, record)?
             };
             if !more {
-                return Ok(false);
+                return Ok(Visit::Full);
             }
         }
-        Ok(true)
+        Ok(Visit::All)
     }
 }
 
@@ -360,39 +407,45 @@ pub(crate) fn get<R>(
 ) -> Result<Option<R>> {
     snapshot.note_key(tree.id, key);
     let leaf = tree.leaf_read(&engine.pager, key, Access::Normal)?;
-    let node = Node::new(leaf.page());
-    let Ok(slot) = node.search(key) else { return Ok(None) };
-    get_slot(engine, tree, snapshot, &leaf, slot, read)
+    let Ok(slot) = Node::new(leaf.page()).search(key) else { return Ok(None) };
+    let (stored, flags) = match look(engine, snapshot, &leaf, slot)? {
+        Look::Hidden => return Ok(None),
+        Look::Record(record) => return Ok(Some(read(record))),
+        Look::Stored(stored, flags) if flags & (OVERFLOW | COMPRESSED) == 0 => {
+            return Ok(Some(read(&stored)));
+        }
+        Look::Stored(stored, flags) => (stored, flags),
+    };
+    drop(leaf);
+    let mut long = Vec::new();
+    // Whoever gets one record may hold latches of its own.
+    engine.fetch_record(tree, (&stored, flags), &mut long, true)?;
+    Ok(Some(read(&long)))
 }
 
-fn get_slot<R>(
-    engine: &Engine,
-    tree: &Tree,
-    snapshot: &Snapshot,
-    leaf: &ReadGuard<'_>,
-    slot: usize,
-    read: impl FnOnce(&[u8]) -> R,
-) -> Result<Option<R>> {
+/// What a snapshot sees of an entry.
+enum Look<'a> {
+    Hidden,
+    Record(&'a [u8]),
+    /// Not the record itself, or not the newest one.
+    Stored(Vec<u8>, u8),
+}
+
+fn look<'a>(engine: &Engine, snapshot: &Snapshot, leaf: &'a ReadGuard<'_>, slot: usize) -> Result<Look<'a>> {
     let (_, record, flags) = Node::new(leaf.page()).entry(slot);
-    let past;
-    let (record, flags) = match leaf.versions() {
-        None if flags & GHOST != 0 => return Ok(None),
-        None => (record, flags),
+    match leaf.versions() {
+        None if flags & GHOST != 0 => return Ok(Look::Hidden),
+        None => {}
         Some(versions) => match sight(versions.entry(slot), record, flags, snapshot, &engine.pager.log)? {
-            Sight::Hidden => return Ok(None),
-            Sight::Here => (record, flags),
-            Sight::Past(bytes, flags) => {
-                past = bytes;
-                (past.as_slice(), flags)
-            }
+            Sight::Hidden => return Ok(Look::Hidden),
+            Sight::Here => {}
+            Sight::Past(bytes, flags) => return Ok(Look::Stored(bytes, flags)),
         },
-    };
-    if flags & OVERFLOW != 0 {
-        let mut long = Vec::new();
-        engine.fetch_overflow(tree, record, &mut long)?;
-        return Ok(Some(read(&long)));
     }
-    Ok(Some(read(record)))
+    if flags & (OVERFLOW | COMPRESSED) == 0 {
+        return Ok(Look::Record(record));
+    }
+    Ok(Look::Stored(record.to_vec(), flags))
 }
 
 /// As `get` for each of `keys`; neighbours on one page share the descent.
@@ -404,6 +457,7 @@ pub(crate) fn multi_get<K: AsRef<[u8]>>(
     mut read: impl FnMut(usize, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut held: Option<ReadGuard<'_>> = None;
+    let mut long = Vec::new();
     for (i, key) in keys.iter().enumerate() {
         let key = key.as_ref();
         snapshot.note_key(tree.id, key);
@@ -415,7 +469,17 @@ pub(crate) fn multi_get<K: AsRef<[u8]>>(
             }
         };
         if let Ok(slot) = Node::new(leaf.page()).search(key) {
-            get_slot(engine, tree, snapshot, &leaf, slot, |record| read(i, record))?.transpose()?;
+            match look(engine, snapshot, &leaf, slot)? {
+                Look::Hidden => {}
+                Look::Record(record) => read(i, record)?,
+                Look::Stored(stored, flags) if flags & (OVERFLOW | COMPRESSED) == 0 => read(i, &stored)?,
+                Look::Stored(stored, flags) => {
+                    drop(leaf);
+                    engine.fetch_record(tree, (&stored, flags), &mut long, false)?;
+                    read(i, &long)?;
+                    continue;
+                }
+            }
         }
         held = Some(leaf);
     }

@@ -19,8 +19,8 @@ use crate::buffer::Pool;
 use crate::buffer::double_write::{DOUBLE_WRITE_FILE, PAGE_FILE, PageFile};
 use crate::control::{CONTROL_FILE, Control, ControlData, TEMPORARY};
 use crate::directory::{self, DIRECTORY, DIRECTORY_ROOT, OVERFLOW_BIT};
-use crate::disk::file::{DirectoryLock, FileDisk};
-use crate::disk::{Disk, checked};
+use crate::disk::file::{DirectoryLock, FileDisk, Ways};
+use crate::disk::{Disk, LogSync, checked};
 use crate::engine::Engine;
 use crate::mvcc::advisory::{AdvisoryKey, SessionLocks};
 use crate::mvcc::table_lock::TableLock;
@@ -60,6 +60,10 @@ pub struct StoreOptions {
     pub checkpoint_log_bytes: u64,
     /// Size of one log segment file.
     pub segment_size_bytes: u64,
+    /// How commits become durable.
+    pub log_sync: LogSync,
+    /// Pages are read and written past the system's cache (O_DIRECT).
+    pub direct_pages: bool,
     /// Threads do the upkeep. Without them the caller does ([`Store::upkeep`]), and one thread's calls always
     /// do the same: for simulations.
     pub background: bool,
@@ -84,6 +88,8 @@ impl StoreOptions {
             buffer_size_bytes: 256 << 20,
             checkpoint_log_bytes: 512 << 20,
             segment_size_bytes: 16 << 20,
+            log_sync: LogSync::default(),
+            direct_pages: false,
             background: true,
         }
     }
@@ -181,13 +187,15 @@ impl Store {
     /// recovers what a crash left behind.
     ///
     /// F0001 when another process has it open; 22023 (with a hint) when the format version is foreign or
-    /// the directory is not empty and not ours; XX001 when a page or the log is damaged; 58030 on I/O errors.
+    /// the directory is not empty and not ours; XX001 when a page or the log is damaged; 58030 on I/O errors;
+    /// 0A000 where the file system has no direct I/O and `direct_pages` asks for it.
     pub fn open(options: StoreOptions) -> Result<Arc<Store>> {
         let directory = &options.directory;
-        let disk = FileDisk::new(directory)
+        let disk = FileDisk::new(directory, ways(&options))
             .map_err(|e| Error::io(format!("could not create directory \"{}\"", directory.display()), &e))?;
         refuse_foreign(&disk, directory)?;
         let lock = DirectoryLock::take(directory)?;
+        disk.probe()?;
         Store::open_disk(Arc::new(disk), &options, Some(lock))
     }
 
@@ -306,6 +314,10 @@ impl Store {
         *closed = true;
         self.stop_threads();
         let clean = self.engine.active.writing().is_empty();
+        // Nothing tells the next process where tombstones are. Without room they stay: no harm but to that.
+        if clean && let Err(error) = self.engine.sweep() {
+            tracing::debug!(%error, "tombstones stay in a store that is being closed");
+        }
         let result = self.engine.checkpoint(clean);
         self.engine.pager.log.stop();
         *self.lock.lock() = None;
@@ -429,6 +441,15 @@ impl Drop for Store {
     }
 }
 
+fn ways(options: &StoreOptions) -> Ways {
+    let is_direct: fn(&str) -> bool = |name| name == PAGE_FILE || name == DOUBLE_WRITE_FILE;
+    Ways {
+        is_log: |name| number_of(name).is_some(),
+        log_sync: options.log_sync,
+        is_direct: options.direct_pages.then_some(is_direct),
+    }
+}
+
 /// Names that a store makes.
 fn is_ours(name: &str) -> bool {
     name.starts_with("cairn.") || number_of(name).is_some()
@@ -515,6 +536,11 @@ fn open_existing(disk: Arc<dyn Disk>, options: &StoreOptions) -> Result<Engine> 
         tracing::info!(checkpoint = %data.checkpoint, "the store was not closed in good order; recovering");
     }
     let found = recovery::analyse(&segments, data.checkpoint)?;
+    if !data.clean {
+        // What a killed process wrote and did not sync may be in the system's cache only; from now on it counts as
+        // durable.
+        segments.sync(found.checkpoint.redo.min(data.checkpoint).0, found.end.0)?;
+    }
     let log = Log::start(segments, found.end, found.last_checksum, !options.background)?;
     let built = (|| {
         let pager = Pager {

@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
+use crate::btree::Tree;
 use crate::btree::node::Node;
 use crate::btree::tree::check_key;
-use crate::btree::{RECORD_INLINE_MOST, Tree};
 use crate::buffer::Access;
 use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
@@ -27,14 +27,13 @@ use crate::mvcc::table_lock::TableLock;
 use crate::mvcc::visibility::{Sight, sight};
 use crate::mvcc::wait_graph::deadline;
 use crate::mvcc::write::{Locked, Write, serialization_failure};
-use crate::overflow::check_record;
 use crate::scan::{self, Direction, KeyRange, Scan};
 use crate::store::{Store, TreeId};
 use crate::undo::version::Entry;
 use crate::undo::{Before, Fate, TxState};
 use crate::wait::{self, WaitReason};
 use crate::wal::Lsn;
-use crate::wal::record::{GHOST, OVERFLOW};
+use crate::wal::record::{COMPRESSED, GHOST, OVERFLOW};
 
 /// What concurrent transactions may do to each other; READ UNCOMMITTED is READ COMMITTED.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -349,22 +348,16 @@ impl Transaction {
     }
 
     /// Inserts a record, waiting for a transaction that has the key in flight.
-    /// 54000 when the key exceeds about 3.9 kB or the record 64 MiB.
+    /// 54000 when the key exceeds about 3.9 kB or the record 1 GiB.
     pub fn insert(&self, tree: TreeId, key: &[u8], record: &[u8]) -> Result<InsertOutcome> {
         check_key(key)?;
         let tree = self.engine().tree_to_write(tree.0)?;
         self.write(|write| {
-            let outcome = if record.len() <= RECORD_INLINE_MOST {
-                write.insert(&tree, key, record, 0)?
-            } else {
-                check_record(record)?;
-                let pointer = self.engine().store_overflow(write, &tree, record)?;
-                let outcome = write.insert(&tree, key, &pointer, OVERFLOW)?;
-                if outcome == InsertOutcome::Duplicate {
-                    self.delete_chunks(write, &tree, &pointer)?;
-                }
-                outcome
-            };
+            let stored = self.engine().store_record(write, &tree, record)?;
+            let outcome = write.insert(&tree, key, stored.bytes(), stored.flags())?;
+            if outcome == InsertOutcome::Duplicate {
+                self.delete_chunks(write, &tree, stored.bytes(), stored.flags())?;
+            }
             if let (InsertOutcome::Duplicate, Some(tracked)) = (outcome, write.snapshot.tracked()) {
                 // Whoever looked before and found nothing is told the reason, not the symptom.
                 tracked.check()?;
@@ -374,30 +367,25 @@ impl Transaction {
         })
     }
 
-    fn delete_chunks(&self, write: &Write<'_>, tree: &Tree, pointer: &[u8]) -> Result<()> {
+    /// Deletes the chunks, if there are any, of a record whose leaf has (or had) `stored`.
+    fn delete_chunks(&self, write: &Write<'_>, tree: &Tree, stored: &[u8], flags: u8) -> Result<()> {
+        if flags & OVERFLOW == 0 {
+            return Ok(());
+        }
         let snapshot = write.snapshot.all_seeing();
-        self.engine().delete_overflow(&Write { snapshot: &snapshot, ..*write }, tree, pointer)
+        self.engine().delete_chunks(&Write { snapshot: &snapshot, ..*write }, tree, stored, flags)
     }
 
-    /// Replaces the record of `key` (the key itself cannot change: delete and insert).
+    /// Replaces the record of `key` (the key itself cannot change: delete and insert). 54000 as for an insert.
     pub fn update(&self, tree: TreeId, key: &[u8], record: &[u8]) -> Result<WriteOutcome> {
         let tree = self.engine().tree_to_write(tree.0)?;
         self.write(|write| {
-            let mut pointer = None;
-            let replaced = if record.len() <= RECORD_INLINE_MOST {
-                write.update(&tree, key, record, 0)?
+            let stored = self.engine().store_record(write, &tree, record)?;
+            let replaced = write.update(&tree, key, stored.bytes(), stored.flags())?;
+            if replaced.outcome == WriteOutcome::Done {
+                self.delete_chunks(write, &tree, &replaced.old, replaced.old_flags)?;
             } else {
-                check_record(record)?;
-                let stored = self.engine().store_overflow(write, &tree, record)?;
-                pointer = Some(stored);
-                write.update(&tree, key, &stored, OVERFLOW)?
-            };
-            if replaced.outcome != WriteOutcome::Done {
-                if let Some(unused) = pointer {
-                    self.delete_chunks(write, &tree, &unused)?;
-                }
-            } else if replaced.old_flags & OVERFLOW != 0 {
-                self.delete_chunks(write, &tree, &replaced.old)?;
+                self.delete_chunks(write, &tree, stored.bytes(), stored.flags())?;
             }
             Ok(replaced.outcome)
         })
@@ -408,8 +396,8 @@ impl Transaction {
         let tree = self.engine().tree_to_write(tree.0)?;
         self.write(|write| {
             let replaced = write.delete(&tree, key)?;
-            if replaced.outcome == WriteOutcome::Done && replaced.old_flags & OVERFLOW != 0 {
-                self.delete_chunks(write, &tree, &replaced.old)?;
+            if replaced.outcome == WriteOutcome::Done {
+                self.delete_chunks(write, &tree, &replaced.old, replaced.old_flags)?;
             }
             Ok(replaced.outcome)
         })
@@ -520,9 +508,11 @@ impl Transaction {
                         if fresh {
                             self.locked.lock().push((lock_key.clone(), mode.mode().bit));
                         }
-                        if flags & OVERFLOW != 0 {
+                        if flags & (OVERFLOW | COMPRESSED) != 0 {
+                            // Under the latch: no snapshot of ours need see this version, so that only
+                            // the latch keeps another writer from replacing it.
                             let mut long = Vec::new();
-                            engine.fetch_overflow(&tree, record, &mut long)?;
+                            engine.fetch_record(&tree, (record, flags), &mut long, true)?;
                             read(&long);
                         } else {
                             read(record);

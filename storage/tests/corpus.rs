@@ -143,6 +143,11 @@ fn version_1_opens_and_reads_as_it_was() {
         assert_eq!(sink.0, expected());
         let record = tx.get(TreeId(2), b"key", |record| record.to_vec()).unwrap();
         assert_eq!(record, Some(b"record".to_vec()));
+        // From the first moment on, the old program refuses it: a long record is something it does not know.
+        let control = disk.bytes("cairn.control").unwrap();
+        assert!(control[8] == 2 || control[520] == 2);
+        assert_eq!(tx.insert(TreeId(2), b"long", &[b'x'; 1 << 20]).unwrap(), InsertOutcome::Done);
+        assert_eq!(tx.get(TreeId(2), b"long", |_| ()).unwrap(), None);
         drop(tx);
         store.close().unwrap();
     }

@@ -63,8 +63,11 @@ fn change(store: &Arc<Store>, models: &mut [Model; 2], rng: &mut Rng) {
         let which = rng.below(2) as usize;
         let (tree, model) = (TREES[which], &mut models[which]);
         let key = rng.below(900).to_be_bytes().to_vec();
-        let len = if rng.below(60) == 0 { 9000 } else { 20 + rng.below(200) };
-        let record: Vec<u8> = (0..len).map(|_| rng.random() as u8).collect();
+        let len = if rng.below(40) == 0 { 2500 + 6500 * rng.below(2) } else { 20 + rng.below(200) };
+        // Every third record gets smaller when it is compressed.
+        let varied = if rng.below(3) == 0 { 50 } else { len };
+        let record: Vec<u8> =
+            (0..len).map(|i| if i < varied { rng.random() as u8 } else { i as u8 }).collect();
         let known = model.contains_key(&key);
         if !known {
             assert_eq!(tx.insert(tree, &key, &record).unwrap(), InsertOutcome::Done);

@@ -55,7 +55,9 @@ fn change(tx: &Transaction, model: &mut Model, rng: &mut Rng) -> Result<()> {
     tx.start_statement();
     let key = rng.below(400).to_be_bytes().to_vec();
     let len = if rng.below(40) == 0 { 9000 } else { 8 + rng.below(300) };
-    let record: Vec<u8> = (0..len).map(|_| rng.random() as u8).collect();
+    // Every third record gets smaller when it is compressed.
+    let varied = if rng.below(3) == 0 { 50 } else { len };
+    let record: Vec<u8> = (0..len).map(|i| if i < varied { rng.random() as u8 } else { i as u8 }).collect();
     let entry = |record: &[u8], key: &[u8]| [&record[..8], key].concat();
     match model.get(&key).cloned() {
         None => {

@@ -310,7 +310,7 @@ fn long_records_and_limits() {
         (error.code().as_str(), error.message()),
         ("54000", "index row size 3901 exceeds maximum 3900")
     );
-    assert_eq!(tx.insert(tree, b"big", &vec![0; (64 << 20) + 1]).unwrap_err().code().as_str(), "54000");
+    assert_eq!(tx.insert(tree, b"big", &vec![0; (1 << 30) + 1]).unwrap_err().code().as_str(), "54000");
     assert_eq!(tx.get(tree, b"long", |r| r.len()).unwrap(), Some(5));
     drop(tx);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);

@@ -197,7 +197,12 @@ impl Sim {
             _ => self.rng.below(400),
         };
         let first = self.rng.random();
-        (0..len).map(|i| (first.wrapping_add(i * i) >> 3) as u8).collect()
+        let noise = self.rng.below(2) == 0;
+        let mut rng = Rng::new(first);
+        // Half of them get smaller when they are compressed, and may fit in a leaf then.
+        (0..len)
+            .map(|i| if noise { rng.random() as u8 } else { (first.wrapping_add(i * i) >> 3) as u8 })
+            .collect()
     }
 
     /// A tree that transaction `slot` may use: no other has it for itself.

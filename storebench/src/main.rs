@@ -8,6 +8,7 @@ mod cairn;
 mod engine;
 #[cfg(feature = "others")]
 mod fjall;
+mod goals;
 #[cfg(feature = "others")]
 mod redb;
 #[cfg(feature = "others")]
@@ -61,6 +62,9 @@ struct Options {
     /// Runs of each workload.
     #[arg(long, default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+    /// Measures the store's own goals instead, with a bare disk beside it.
+    #[arg(long)]
+    goals: bool,
     /// Where the files lie while it runs; the system's temporary directory without it.
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -143,6 +147,19 @@ fn run(options: &Options) -> Result<()> {
     };
     if let Some(name) = options.workloads.iter().find(|name| WORKLOADS.iter().all(|w| w.name != **name)) {
         return Err(format!("no workload named \"{name}\"").into());
+    }
+    if options.goals {
+        let scratch = match &options.directory {
+            Some(directory) => tempfile::tempdir_in(directory)?,
+            None => tempfile::tempdir()?,
+        };
+        return goals::measure(&goals::Goals {
+            directory: scratch.path(),
+            records: options.records,
+            memory_bytes: (options.memory << 20) as usize,
+            runs: usize::from(options.runs),
+            seconds: options.seconds,
+        });
     }
     let data_mib = (options.records * (u64::from(options.value) + 8)) >> 20;
     println!(

@@ -96,6 +96,8 @@ const SSL: &str = "Connections and Authentication / SSL";
 const CONNECTIONS: &str = "Connections and Authentication / Connection Settings";
 const MEMORY: &str = "Resource Usage / Memory";
 const WAL: &str = "Write-Ahead Log / Checkpoints";
+const WAL_SETTINGS: &str = "Write-Ahead Log / Settings";
+const DEVELOPER: &str = "Developer Options";
 const PRESET: &str = "Preset Options";
 const COMPATIBILITY: &str = "Version and Platform Compatibility / Previous PostgreSQL Versions";
 
@@ -188,6 +190,14 @@ pub static SETTINGS: &[Setting] = &[
         LOCALE,
         "Sets the display format for date and time values.",
     )),
+    setting(
+        "debug_io_direct",
+        Word(&["", "data"]),
+        "",
+        Postmaster,
+        DEVELOPER,
+        "Use direct I/O for file access.",
+    ),
     setting(
         "default_statistics_target",
         Integer { min: 1, max: 10_000, unit: Unit::None },
@@ -638,6 +648,14 @@ pub static SETTINGS: &[Setting] = &[
         "Shows the size of write ahead log segments.",
     ),
     setting(
+        "wal_sync_method",
+        Word(&["fdatasync", "fsync", "open_datasync", "open_sync"]),
+        "fdatasync",
+        Postmaster,
+        WAL_SETTINGS,
+        "Selects the method used for forcing WAL updates to disk.",
+    ),
+    setting(
         "work_mem",
         Integer { min: 64, max: MAX, unit: Unit::Kilobytes },
         "64MB",
@@ -735,6 +753,11 @@ impl Setting {
                 let found = found.or_else(|| self.synonym(value));
                 match found {
                     Some(word) => Ok((*word).to_string()),
+                    None if self.name == "debug_io_direct" => {
+                        Err(Error::not_supported(format!("direct I/O for \"{value}\"")).with_hint(
+                            "Set debug_io_direct to data for the page file, or leave it empty; the log is always buffered.",
+                        ))
+                    }
                     None if self.name == "client_encoding" => {
                         Err(Error::not_supported(format!("client encoding \"{value}\""))
                             .with_hint("Text is UTF8 on the wire; set client_encoding to UTF8."))
@@ -1161,6 +1184,11 @@ impl Settings {
 
     fn number_or_word(&self, name: &str) -> &str {
         find(name).map_or("", |setting| self.value(setting))
+    }
+
+    /// The value of a setting that is one of some words.
+    pub fn word(&self, name: &str) -> &str {
+        self.number_or_word(name)
     }
 
     /// An integer setting in its own unit.

@@ -10,4 +10,4 @@ pub mod redo;
 pub mod split;
 pub mod tree;
 
-pub use tree::{RECORD_INLINE_MOST, Tree};
+pub use tree::{RECORD_INLINE_MOST, ReadAhead, Tree};

@@ -31,8 +31,19 @@ const LEVEL: usize = 48;
 const HAS_UPPER: usize = 49;
 const GHOSTS: usize = 50;
 
-/// Record lengths fit in 14 bits; the flags lie above.
-const LENGTH_MASK: u16 = (1 << 14) - 1;
+/// Record lengths fit in 13 bits; the flags lie above.
+const LENGTH_MASK: u16 = (1 << 13) - 1;
+
+/// Tombstone and pointer lie in bits 14 and 15, compressed in bit 13.
+#[inline]
+fn flags_of(length: u16) -> u8 {
+    (length >> 14) as u8 | (length >> 11) as u8 & 4
+}
+
+#[inline]
+fn flag_bits(flags: u8) -> u16 {
+    u16::from(flags & 3) << 14 | u16::from(flags & 4) << 11
+}
 
 /// The first four bytes of a key's rest, so that integer order is byte order.
 #[inline]
@@ -129,7 +140,7 @@ impl<'a> Node<'a> {
             at: u16::from_le_bytes([bytes[0], bytes[1]]) as usize,
             key_len: u16::from_le_bytes([bytes[2], bytes[3]]) as usize,
             record_len: (record & LENGTH_MASK) as usize,
-            flags: (record >> 14) as u8,
+            flags: flags_of(record),
         }
     }
 
@@ -317,7 +328,7 @@ impl<'a> NodeMut<'a> {
         let slot = NODE_HEADER + i * SLOT;
         put_u16(self.page, slot, at as u16);
         put_u16(self.page, slot + 2, rest_len as u16);
-        put_u16(self.page, slot + 4, record_len as u16 | u16::from(flags) << 14);
+        put_u16(self.page, slot + 4, record_len as u16 | flag_bits(flags));
     }
 
     /// Inserts an entry before entry i; false (nothing done) when there is no room.

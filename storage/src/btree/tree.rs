@@ -30,6 +30,44 @@ pub struct Tree {
     pub loaded_at: AtomicU64,
 }
 
+/// How far a scan has had leaves fetched ahead of it.
+#[derive(Default)]
+pub struct ReadAhead {
+    /// The child where the scan is.
+    last: Option<PageId>,
+    /// Leaves it has gone through.
+    passed: usize,
+    /// Leaves fetched that it has not reached yet.
+    fetched: usize,
+}
+
+impl ReadAhead {
+    /// Leaves fetched ahead at most, and the fewest worth asking for.
+    const MOST: usize = 32;
+    const LEAST: usize = 8;
+    /// A short scan asks for nothing.
+    const FROM: usize = 2;
+
+    fn at(&mut self, node: Node<'_>, slot: usize, pager: &Pager) {
+        let child = node.child(slot);
+        if self.last.replace(child) == Some(child) {
+            return;
+        }
+        self.passed += 1;
+        self.fetched = self.fetched.saturating_sub(1);
+        // Twice as many with each leaf, for who has read two leaves may not want thirty more.
+        let most = Self::MOST.min(1 << self.passed.min(16));
+        if self.passed <= Self::FROM || self.fetched + Self::LEAST > most {
+            return;
+        }
+        let end = node.count().min(slot + 1 + most);
+        let begin = (slot + 1 + self.fetched).min(end);
+        pager.pool.prefetch((begin..end).map(|slot| node.child(slot)));
+        // At the end of its parent the scan begins anew.
+        self.fetched = end - slot - 1;
+    }
+}
+
 impl Tree {
     pub fn new(id: u64, root: PageId) -> Tree {
         Tree {
@@ -91,7 +129,7 @@ impl Tree {
         &self,
         pager: &'p Pager,
         access: Access,
-        pick: impl Fn(Node<'_>) -> usize,
+        mut pick: impl FnMut(Node<'_>) -> usize,
     ) -> Result<ReadGuard<'p>> {
         if self.dropped.load(Ordering::Acquire) {
             return Err(self.gone());
@@ -107,6 +145,24 @@ impl Tree {
             let child = node.child(pick(node));
             guard = self.read(pager, child, access)?;
         }
+    }
+
+    /// The leaf that covers `key`, for a scan that goes on upwards: the leaves to come are fetched ahead.
+    pub fn leaf_read_ahead<'p>(
+        &self,
+        pager: &'p Pager,
+        key: &[u8],
+        ahead: &mut ReadAhead,
+    ) -> Result<ReadGuard<'p>> {
+        let leaf = self.descend(pager, Access::Scan, |node| {
+            let slot = node.child_slot(key);
+            if node.level() == 1 {
+                ahead.at(node, slot, pager);
+            }
+            slot
+        })?;
+        self.expect_covered(Node::new(leaf.page()).covers(key), leaf.id())?;
+        Ok(leaf)
     }
 
     /// The leaf that covers `key`.

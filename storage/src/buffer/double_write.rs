@@ -98,6 +98,11 @@ impl PageFile {
         }
     }
 
+    /// Has the system fetch pages that follow each other.
+    pub fn prefetch(&self, first: PageId, count: u64) {
+        self.pages.prefetch(first.offset(), count * PAGE_SIZE as u64);
+    }
+
     /// XX001 when the page's bytes are not what was written.
     pub fn read(&self, id: PageId, page: &mut PageBytes) -> Result<()> {
         self.read_raw(id, page)?;

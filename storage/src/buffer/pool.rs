@@ -242,6 +242,18 @@ impl Pool {
         self.versioned.lock().insert(id);
     }
 
+    /// Has the sweeper look at a page with tombstones, or without entries, that has no version table.
+    pub fn note_deletes(&self, id: PageId) -> Result<()> {
+        self.note_versions(id);
+        if self.is_resident(id) {
+            let mut guard = self.write(id, Access::Scan)?;
+            guard.versions_mut().get_or_insert_default().has_deletes = true;
+        } else {
+            self.parked.lock().entry(id).or_default().has_deletes = true;
+        }
+        Ok(())
+    }
+
     /// The pages that may have version tables.
     pub fn versioned_pages(&self) -> Vec<PageId> {
         let mut pages: Vec<_> = self.versioned.lock().iter().copied().collect();
@@ -267,6 +279,24 @@ impl Pool {
 
     pub fn is_resident(&self, id: PageId) -> bool {
         self.entry(id).is_ok_and(|entry| entry.load(Ordering::Acquire) != 0)
+    }
+
+    /// Has the system fetch those of these pages that are not in memory, neighbours at once.
+    pub fn prefetch(&self, ids: impl Iterator<Item = PageId>) {
+        let mut run: Option<(PageId, u64)> = None;
+        for id in ids.filter(|id| !self.is_resident(*id)) {
+            match &mut run {
+                Some((first, count)) if first.0 + *count == id.0 => *count += 1,
+                _ => {
+                    if let Some((first, count)) = run.replace((id, 1)) {
+                        self.file.prefetch(first, count);
+                    }
+                }
+            }
+        }
+        if let Some((first, count)) = run {
+            self.file.prefetch(first, count);
+        }
     }
 
     /// Works on the version table of a page that is not in memory; `None` when there is none parked.

@@ -12,6 +12,18 @@ use std::sync::Arc;
 use types::sqlstate::SqlState;
 use types::{Error, Result};
 
+/// How the log is made durable: PostgreSQL's `wal_sync_method`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum LogSync {
+    #[default]
+    Fdatasync,
+    Fsync,
+    /// Each write is durable when it returns (O_DSYNC).
+    OpenDatasync,
+    /// The same, with all metadata (O_SYNC).
+    OpenSync,
+}
+
 /// A directory of files.
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing; with `create` it is made when missing.
@@ -34,6 +46,8 @@ pub trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     fn size(&self) -> io::Result<u64>;
     fn truncate(&self, len: u64) -> io::Result<()>;
+    /// Tells the system that these bytes will be read soon. Nothing may come of it.
+    fn prefetch(&self, _offset: u64, _len: u64) {}
     /// Makes the file at least `len` bytes long and gets room for all of them, so that writes below `len` need
     /// no more (on file systems that write in place). New bytes are zeros.
     fn extend(&self, len: u64) -> io::Result<()>;

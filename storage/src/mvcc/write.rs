@@ -564,6 +564,11 @@ impl Engine {
                     versions.pop(at, count);
                 }
             }
+            let node = Node::new(leaf.page());
+            if node.count() == 0 && tree.id != crate::directory::DIRECTORY {
+                // The sweeper gives an empty leaf back.
+                versions_of(self, &mut leaf).has_deletes = true;
+            }
             tree.records.fetch_add(delta, Ordering::Relaxed);
             return Ok(());
         }

@@ -20,6 +20,8 @@ const CHECKPOINT: u8 = 5;
 pub const GHOST: u8 = 1;
 /// The record's bytes are a pointer to chunks in the tree's overflow tree.
 pub const OVERFLOW: u8 = 2;
+/// The record's bytes, or those of its chunks, are compressed (`overflow.rs`).
+pub const COMPRESSED: u8 = 4;
 
 /// A change to one record of a leaf. Undo goes by key, for the record may have moved to another page.
 #[derive(Clone, PartialEq, Eq, Debug)]
