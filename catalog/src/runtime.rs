@@ -83,10 +83,14 @@ pub trait Runtime {
     fn row_count(&self, table: RelationId) -> Option<u64>;
     fn tree_bytes(&self, tree: TreeNumber) -> u64;
     fn current_role(&self) -> RoleId;
-    /// The value a sequence last gave out; `None` before the first.
-    fn sequence_last_value(&self, sequence: RelationId) -> Option<i64> {
+    /// The value a sequence last gave out, or (false) will give out first; `None` when it cannot be told.
+    fn sequence_state(&self, sequence: RelationId) -> Option<(i64, bool)> {
         let _ = sequence;
         None
+    }
+    /// The value a sequence last gave out; `None` before the first.
+    fn sequence_last_value(&self, sequence: RelationId) -> Option<i64> {
+        self.sequence_state(sequence).and_then(|(last, is_called)| is_called.then_some(last))
     }
     /// The session's search path, resolved.
     fn search_path(&self) -> Vec<crate::object::SchemaId>;

@@ -130,6 +130,7 @@ pub(crate) fn kernel(source: &str) -> Option<TableKernel> {
         // Nothing is partitioned, and for what is not PostgreSQL gives no rows either.
         "pg_partition_ancestors" => |args| no_rows(args).map(TableRows::whole),
         "pg_listening_channels" => |args| listening_channels(args).map(TableRows::whole),
+        "pg_options_to_table" => |args| options(args).map(TableRows::whole),
         _ => return crate::scalar::json::table_kernel(source),
     })
 }
@@ -215,6 +216,23 @@ fn listening_channels(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
     let mut rows = VectorBuilder::new(args.result.physical, channels.len());
     channels.iter().for_each(|channel| rows.push(channel));
     Ok(vec![Arc::new(rows.finish())])
+}
+
+/// `name=value` → its two halves; the value is NULL without `=`.
+fn options(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {
+    let (mut names, mut values) =
+        (VectorBuilder::new(Physical::Text, 0), VectorBuilder::new(Physical::Text, 0));
+    if let Value::Array(array) = args.value(0, 0) {
+        for option in array.elements.iter().filter_map(Value::as_str) {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Value::text(value)),
+                None => (option, Value::Null),
+            };
+            names.push(&Value::text(name));
+            values.push(&value);
+        }
+    }
+    Ok(vec![Arc::new(names.finish()), Arc::new(values.finish())])
 }
 
 fn no_rows(args: &Args<'_>) -> Result<Vec<Arc<Vector>>> {

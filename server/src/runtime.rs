@@ -517,10 +517,9 @@ impl Runtime for SessionHost {
         self.role.id
     }
 
-    fn sequence_last_value(&self, sequence: RelationId) -> Option<i64> {
+    fn sequence_state(&self, sequence: RelationId) -> Option<(i64, bool)> {
         let sequence = self.catalog.sequence(sequence)?;
-        let (last, called) = self.server.tables.sequences().current(sequence).ok()?;
-        called.then_some(last)
+        self.server.tables.sequences().current(sequence).ok()
     }
 
     fn search_path(&self) -> Vec<SchemaId> {

@@ -66,6 +66,28 @@ pub fn virtual_tables() -> &'static [Arc<VirtualTable>] {
     TABLES.get_or_init(|| declarations().filter_map(read_declaration).map(Arc::new).collect())
 }
 
+/// The rows of all sequences (`SELECT … FROM sequence` reads one of them): which, then the columns it has.
+pub fn sequence_rows() -> &'static Arc<VirtualTable> {
+    static TABLE: OnceLock<Arc<VirtualTable>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        Arc::new(VirtualTable {
+            id: RelationId(0),
+            schema: PG_CATALOG,
+            name: "sequence",
+            is_table: true,
+            row_type: 0,
+            columns: vec![
+                ("seqrelid", DataType::OID),
+                ("last_value", DataType::INT8),
+                ("log_cnt", DataType::INT8),
+                ("is_called", DataType::BOOL),
+            ],
+            not_null: vec![true; 4],
+            rows: relations::sequence_states,
+        })
+    })
+}
+
 fn declarations() -> impl Iterator<Item = &'static str> {
     include_str!("data/relations.tsv").lines().filter(|line| !line.starts_with('#'))
 }

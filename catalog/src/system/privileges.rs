@@ -2,7 +2,8 @@
 //!
 //! And rights as the views show them: arrays of `aclitem`, as `\\dp` and `\\l` print them.
 
-use types::{DataType, Error, Result, SqlState, Value};
+use expr::quote_identifier;
+use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use super::SystemContext;
 use super::names::undefined_role;
@@ -169,6 +170,34 @@ pub(super) fn acl_value(cx: &SystemContext<'_>, items: &[AclItem]) -> Value {
         None => role.0.to_string(),
     };
     array(DataType::ACLITEM, items.iter().map(|item| item_text(item, name)))
+}
+
+/// `acldefault`: what a new object of this kind grants to everybody and to its owner.
+///
+/// XX000 for a kind that PostgreSQL does not have, as there.
+pub(super) fn default_acl(cx: &SystemContext<'_>, kind: &str, owner: u32) -> Result<Value> {
+    let (public, owned) = match kind {
+        "c" => ("", ""),
+        "r" => ("", "arwdDxt"),
+        "s" => ("", "rwU"),
+        "d" => ("Tc", "CTc"),
+        "f" => ("X", "X"),
+        "l" | "T" => ("U", "U"),
+        "L" => ("", "rw"),
+        "n" => ("", "UC"),
+        "p" => ("", "sA"),
+        "t" => ("", "C"),
+        "F" | "S" => ("", "U"),
+        _ => return Err(Error::internal(format!("unrecognized objtype abbreviation: {kind}"))),
+    };
+    let owner =
+        cx.catalog.role(RoleId(owner)).map_or_else(|| owner.to_string(), |role| quote_identifier(&role.name));
+    let items = [("", public), (owner.as_str(), owned)]
+        .into_iter()
+        .filter(|(_, granted)| !granted.is_empty())
+        .map(|(grantee, granted)| Value::text(format!("{grantee}={granted}/{owner}")))
+        .collect();
+    Ok(Value::Array(ArrayValue::from_elements(DataType::ACLITEM, items).into()))
 }
 
 fn role_of<'a>(cx: &SystemContext<'a>, user: &Value) -> Result<Option<&'a RoleDef>> {

@@ -467,6 +467,16 @@ fn sequences(cx: &SystemContext<'_>) -> Rows {
         .collect())
 }
 
+/// What a sequence has as its row: `log_cnt` is 0, for nobody but PostgreSQL's log knows it.
+pub(super) fn sequence_states(cx: &SystemContext<'_>) -> Rows {
+    Ok(all_sequences(cx)
+        .filter_map(|def| {
+            let (last, is_called) = cx.runtime.sequence_state(def.id)?;
+            Some(row![def.id.0, last, 0_i64, is_called])
+        })
+        .collect())
+}
+
 // ---- schemas, comments ----
 
 fn namespace(cx: &SystemContext<'_>) -> Rows {

@@ -262,6 +262,13 @@ impl Coercer<'_> {
         }
         subscripted(&array, span)?;
         let data_type = array.data_type();
+        if data_type.oid == DataType::NAME.oid {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "slices of fixed-length arrays not implemented",
+            )
+            .at(span));
+        }
         let bound = |bound: Option<Expr>| bound.map(|bound| self.index(bound, span)).transpose();
         let bounds = bounds
             .into_iter()
@@ -314,8 +321,13 @@ impl Coercer<'_> {
     }
 }
 
+/// The type of an element. A name is an array of "char", counted from 0.
 fn subscripted(array: &Expr, span: Span) -> Result<DataType> {
-    array.data_type().element().ok_or_else(|| {
+    let element = match array.data_type() {
+        DataType { oid, .. } if oid == DataType::NAME.oid => Some(DataType::CHAR),
+        data_type => data_type.element(),
+    };
+    element.ok_or_else(|| {
         Error::new(
             SqlState::DATATYPE_MISMATCH,
             format!(

@@ -207,7 +207,11 @@ fn index_of(vector: &Vector, row: usize) -> Option<i32> {
 /// `array[i][j]`: NULL outside the bounds or with too few or many subscripts.
 pub(super) fn subscript(array: &Vector, indexes: &[Arc<Vector>], data_type: DataType, len: usize) -> Vector {
     values(data_type.physical, len, |row| {
-        let Value::Array(array) = array.value(row) else { return Value::Null };
+        let array = match array.value(row) {
+            Value::Array(array) => array,
+            Value::Text(name) => return name_byte(&name, indexes, row),
+            _ => return Value::Null,
+        };
         if array.dimensions.len() != indexes.len() {
             return Value::Null;
         }
@@ -222,6 +226,18 @@ pub(super) fn subscript(array: &Vector, indexes: &[Arc<Vector>], data_type: Data
         }
         array.elements.get(offset).cloned().unwrap_or(Value::Null)
     })
+}
+
+/// `name[i]`: a byte of its 64 as "char"; those past its end are zero, which prints as nothing.
+fn name_byte(name: &str, indexes: &[Arc<Vector>], row: usize) -> Value {
+    let [index] = indexes else { return Value::Null };
+    let index = index_of(index, row).and_then(|index| usize::try_from(index).ok());
+    match index.filter(|index| *index < 64).map(|index| name.as_bytes().get(index)) {
+        None => Value::Null,
+        Some(None) => Value::text(""),
+        Some(Some(byte)) if byte.is_ascii() => Value::text(char::from(*byte).to_string()),
+        Some(Some(byte)) => Value::text(format!("\\{byte:03o}")),
+    }
 }
 
 /// `array[a:b]`: what lies within, numbered from 1; NULL when a bound is.

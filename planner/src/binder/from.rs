@@ -143,10 +143,29 @@ impl Binder<'_> {
             )
             .with_detail("This operation is not supported for indexes.")
             .at(range.span)),
-            Relation::Sequence(_) => Err(Error::not_supported("reading a sequence as a table")
-                .with_hint("Use pg_sequences, or currval() and lastval().")
-                .at(range.span)),
+            Relation::Sequence(sequence) => self.sequence(sequence.id, range),
         }
+    }
+
+    /// A sequence as a table of one row: its own among those of all sequences.
+    fn sequence(&mut self, sequence: catalog::RelationId, range: &ast::RangeVar) -> Result<FromPart> {
+        let table = catalog::system::sequence_rows();
+        let alias = alias_name(range);
+        let names = table.columns.iter().map(|(name, data_type)| (name.to_string(), *data_type));
+        let (mut columns, ids) = self.new_columns(&alias, names, None);
+        let key = columns.remove(0).expr;
+        let wanted = Expr::literal(Value::UInt32(sequence.0), DataType::OID);
+        let is_wanted = self.coercer.operator("=", Some(key), wanted, range.span)?;
+        let plan = LogicalPlan::Filter {
+            input: Box::new(LogicalPlan::VirtualScan {
+                table: Arc::clone(table),
+                alias,
+                columns: ids.into_iter().zip(0..).collect(),
+            }),
+            predicate: vec![is_wanted],
+        };
+        let item = self.item(range, Some(sequence), columns)?;
+        Ok(self.single(plan, item, range.alias.is_some().then(|| range.name.clone()), None))
     }
 
     /// A relation by name. 42P01.
@@ -391,6 +410,9 @@ impl Binder<'_> {
             "jsonb_each" => vec![named("key", DataType::TEXT), named("value", DataType::JSONB)],
             "json_each_text" | "jsonb_each_text" => {
                 vec![named("key", DataType::TEXT), named("value", DataType::TEXT)]
+            }
+            "pg_options_to_table" => {
+                vec![named("option_name", DataType::TEXT), named("option_value", DataType::TEXT)]
             }
             "json_array_elements"
             | "json_array_elements_text"

@@ -1,4 +1,4 @@
-//! SQL cursors: DECLARE, FETCH, MOVE, CLOSE. Forward only; they end with their transaction.
+//! SQL cursors: DECLARE, FETCH, MOVE, CLOSE. Forward only; they end with their transaction unless WITH HOLD.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::session::statement::ParsedStatement;
 use crate::session::{Client, Format, Session};
 
 impl Session {
-    /// 25P01 outside a block, 42P03 when the name is taken; SCROLL, WITH HOLD and BINARY are 0A000.
+    /// 25P01 outside a block (but for WITH HOLD), 42P03 when the name is taken; SCROLL and BINARY are 0A000.
     pub(crate) fn declare_cursor(
         &mut self,
         declare: &DeclareCursorStmt,
@@ -19,10 +19,6 @@ impl Session {
         parameter_types: &[DataType],
         parameters: Vec<Value>,
     ) -> Result<()> {
-        if declare.hold {
-            return Err(Error::not_supported("WITH HOLD")
-                .with_hint("Declare the cursor inside the transaction that fetches from it."));
-        }
         if declare.binary {
             return Err(Error::not_supported("BINARY cursors")
                 .with_hint("Ask for binary results in the protocol's Bind message."));
@@ -31,7 +27,7 @@ impl Session {
             return Err(Error::not_supported("SCROLL cursors")
                 .with_hint("Fetch forward only, or ORDER BY the other way."));
         }
-        if !self.transaction.in_block() {
+        if !declare.hold && !self.transaction.in_block() {
             return Err(Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "DECLARE CURSOR can only be used in transaction blocks",
@@ -51,6 +47,16 @@ impl Session {
                 "DECLARE CURSOR must not contain data-modifying statements in WITH",
             ));
         }
+        if declare.hold
+            && let Node::Select(select) = &*declare.query
+            && !select.locking.is_empty()
+        {
+            return Err(Error::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "DECLARE CURSOR WITH HOLD ... FOR UPDATE is not supported",
+            )
+            .with_detail("Holdable cursors must be READ ONLY."));
+        }
         let inner = Statement { node: (*declare.query).clone(), span: declare.query_text };
         let inner = ParsedStatement::new(inner, &statement.query_text);
         let rows = self.start_rows(&inner, parameter_types, parameters)?;
@@ -63,6 +69,8 @@ impl Session {
             schema: Some(schema),
             state: PortalState::Running { rows: Box::new(rows), rest: None },
             is_cursor: true,
+            with_hold: declare.hold,
+            is_held: false,
         };
         self.portals.insert(declare.name.clone(), portal);
         Ok(())

@@ -1,5 +1,6 @@
 //! Portals: a prepared statement with its parameters, run as far as the client has asked.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use executor::Rows;
@@ -10,7 +11,7 @@ use crate::session::prepared::Prepared;
 use crate::session::statement::{CommandTag, ParsedStatement};
 use crate::session::{Client, Format, Session};
 
-/// A statement in flight. Lives until its transaction ends.
+/// A statement in flight. Lives until its transaction ends, or (WITH HOLD) until its session does.
 pub struct Portal {
     pub statement: Option<Arc<ParsedStatement>>,
     pub parameter_types: Vec<DataType>,
@@ -20,6 +21,10 @@ pub struct Portal {
     pub state: PortalState,
     /// Made by DECLARE CURSOR.
     pub is_cursor: bool,
+    /// WITH HOLD: its rows are kept at commit.
+    pub with_hold: bool,
+    /// The transaction that made it has committed, so no other one ends it.
+    pub is_held: bool,
 }
 
 pub enum PortalState {
@@ -29,12 +34,42 @@ pub enum PortalState {
         rows: Box<Rows>,
         rest: Option<Batch>,
     },
+    /// The rows that were left when its transaction committed.
+    Held(VecDeque<Batch>),
     Done,
 }
 
 impl Portal {
     pub fn is_running(&self) -> bool {
         matches!(self.state, PortalState::Running { .. })
+    }
+
+    /// The next rows, printed where the client wants text; `None` when there are no more.
+    fn next_batch(&mut self) -> Result<Option<Batch>> {
+        let formats = &self.formats;
+        match &mut self.state {
+            PortalState::Running { rows, rest } => match rest.take() {
+                Some(batch) => Ok(Some(batch)),
+                None => match rows.next()? {
+                    Some(batch) => {
+                        let is_text = |column: usize| formats.get(column).is_none_or(|f| *f == Format::Text);
+                        Ok(Some(rows.printed(batch, is_text)?))
+                    }
+                    None => Ok(None),
+                },
+            },
+            PortalState::Held(batches) => Ok(batches.pop_front()),
+            PortalState::Ready | PortalState::Done => Ok(None),
+        }
+    }
+
+    /// Rows that were taken and not wanted yet.
+    fn put_back(&mut self, batch: Batch) {
+        match &mut self.state {
+            PortalState::Running { rest, .. } => *rest = Some(batch),
+            PortalState::Held(batches) => batches.push_front(batch),
+            PortalState::Ready | PortalState::Done => {}
+        }
     }
 }
 
@@ -135,6 +170,8 @@ impl Session {
             formats: result_formats(result_codes, columns)?,
             state: PortalState::Ready,
             is_cursor: false,
+            with_hold: false,
+            is_held: false,
         };
         self.portals.insert(name.to_string(), portal);
         Ok(())
@@ -189,7 +226,7 @@ impl Session {
                     portal.state = PortalState::Running { rows: Box::new(rows), rest: None };
                 }
             }
-            PortalState::Running { .. } => {}
+            PortalState::Running { .. } | PortalState::Held(_) => {}
         }
         let limit = if max_rows == 0 { u64::MAX } else { u64::from(max_rows) };
         let mut sent = 0u64;
@@ -219,28 +256,19 @@ impl Session {
         let mut fetched = Fetched { at_end: false, affected: 0 };
         while left > 0 {
             let portal = self.portals.get_mut(name).ok_or_else(|| undefined_portal(name))?;
-            let PortalState::Running { rows, rest } = &mut portal.state else {
+            let Some(batch) = portal.next_batch()? else {
+                if let PortalState::Running { rows, .. } = &portal.state {
+                    fetched.affected = rows.affected();
+                }
                 fetched.at_end = true;
-                return Ok(fetched);
-            };
-            let batch = match rest.take() {
-                Some(batch) => Some(batch),
-                None => match rows.next()? {
-                    Some(batch) => Some(rows.printed(batch, |column| {
-                        portal.formats.get(column).is_none_or(|format| *format == Format::Text)
-                    })?),
-                    None => None,
-                },
-            };
-            let Some(batch) = batch else {
-                fetched.affected = rows.affected();
-                fetched.at_end = true;
-                portal.state = PortalState::Done;
+                if !matches!(portal.state, PortalState::Ready) {
+                    portal.state = PortalState::Done;
+                }
                 return Ok(fetched);
             };
             let now = batch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             if now < batch.len() {
-                *rest = Some(batch.slice(now, batch.len()));
+                portal.put_back(batch.slice(now, batch.len()));
             }
             left -= now as u64;
             take(&batch.slice(0, now), portal)?;
@@ -248,9 +276,43 @@ impl Session {
         Ok(fetched)
     }
 
-    /// Portals do not outlive their transaction.
+    /// Portals do not outlive their transaction, unless they are held.
     pub(crate) fn close_portals_at_end(&mut self) {
-        self.portals.clear();
+        self.portals.retain(|_, portal| portal.is_held);
+    }
+
+    /// Takes into memory what is left of the cursors WITH HOLD of this transaction, which is about to commit.
+    ///
+    /// Returns their names. 53200 past `memory_limit`, and whatever their queries fail with.
+    pub(crate) fn hold_cursors(&mut self) -> Result<Vec<String>> {
+        let limit = self.settings.derived().memory_limit_bytes;
+        let mut names = Vec::new();
+        for (name, portal) in
+            self.portals.iter_mut().filter(|(_, portal)| portal.with_hold && !portal.is_held)
+        {
+            let mut kept = VecDeque::new();
+            let mut size_bytes = 0;
+            while let Some(batch) = portal.next_batch()? {
+                size_bytes += batch.size_bytes();
+                if size_bytes > limit {
+                    return Err(Error::new(
+                        SqlState::OUT_OF_MEMORY,
+                        format!("cursor \"{name}\" WITH HOLD needs more memory than memory_limit"),
+                    )
+                    .with_hint("Fetch its rows before COMMIT, or raise memory_limit."));
+                }
+                kept.push_back(batch);
+            }
+            portal.state = PortalState::Held(kept);
+            names.push(name.clone());
+        }
+        // Only now, so that an error leaves none behind.
+        for name in &names {
+            if let Some(portal) = self.portals.get_mut(name) {
+                portal.is_held = true;
+            }
+        }
+        Ok(names)
     }
 }
 

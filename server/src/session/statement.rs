@@ -499,6 +499,10 @@ impl Session {
 
     /// A value from text, as a literal of `data_type` reads.
     pub(crate) fn literal(&self, text: &str, data_type: DataType, cx: &TextContext) -> Result<Value> {
+        if expr::cast::needs_host(data_type) {
+            let planning = self.planning()?;
+            return expr::cast::value_from_text(text, data_type, &planning.context("", &[]).eval_context());
+        }
         let mut cx = cx.clone();
         cx.now = Some(self.transaction_start_time());
         types::text::parse_text(data_type, text, &cx)

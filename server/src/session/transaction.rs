@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use catalog::acl::Rights;
-use catalog::{Catalog, CatalogChange, Relation};
+use catalog::{Catalog, CatalogChange, Relation, SchemaId};
 use parser::ast::{
-    IsolationLevel as Level, LockMode, LockStmt, TransactionKind, TransactionMode, TransactionStmt,
+    IsolationLevel as Level, LockMode, LockStmt, SetConstraintsStmt, TransactionKind, TransactionMode,
+    TransactionStmt,
 };
 use storage::{IsolationLevel, Savepoint, TableLock, Transaction, TransactionOptions};
 use types::{Error, Result, SqlState};
@@ -315,6 +316,69 @@ impl Session {
         Ok(())
     }
 
+    /// SET CONSTRAINTS. 42704, 42809 for what cannot be deferred.
+    ///
+    /// Every constraint is checked at the end of its statement, so IMMEDIATE is how things are; DEFERRED is
+    /// answered with a warning that it changes nothing: what it would allow for a while fails at once.
+    pub(crate) fn set_constraints(
+        &mut self,
+        statement: &SetConstraintsStmt,
+        client: &mut dyn Client,
+    ) -> Result<()> {
+        if !self.transaction.in_block {
+            let message = "SET CONSTRAINTS can only be used in transaction blocks";
+            let warning = Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message);
+            self.send_notice(client, Severity::Warning, &warning);
+        }
+        let catalog = self.catalog()?;
+        let role = self.current_role();
+        let path = catalog.search_schemas(&self.settings.derived().search_path, &role.name);
+        let constraints = |schema: Option<SchemaId>| {
+            let tables = catalog.relations().filter_map(move |relation| match relation {
+                Relation::Table(table) if schema.is_none_or(|schema| schema == table.schema) => Some(table),
+                _ => None,
+            });
+            tables.flat_map(|table| &table.constraints)
+        };
+        let mut any_deferrable = statement.constraints.is_empty() && constraints(None).any(|c| c.deferrable);
+        for range in &statement.constraints {
+            let schemas = match &range.schema {
+                Some(name) => match catalog.schema_by_name(name) {
+                    Some(schema) => vec![schema.id],
+                    None => {
+                        let message = format!("schema \"{name}\" does not exist");
+                        return Err(Error::new(SqlState::INVALID_SCHEMA_NAME, message).at(range.span));
+                    }
+                },
+                None => path.clone(),
+            };
+            let named = |schema: &SchemaId| {
+                let found: Vec<bool> = constraints(Some(*schema))
+                    .filter(|c| c.name == range.name)
+                    .map(|c| c.deferrable)
+                    .collect();
+                (!found.is_empty()).then_some(found)
+            };
+            let found = schemas.iter().find_map(named).ok_or_else(|| {
+                Error::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("constraint \"{}\" does not exist", range.name),
+                )
+            })?;
+            if statement.deferred && found.contains(&false) {
+                let message = format!("constraint \"{}\" is not deferrable", range.name);
+                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+            any_deferrable |= found.contains(&true);
+        }
+        if statement.deferred && any_deferrable {
+            let message = "constraints are not deferred: they are checked at the end of each statement";
+            let warning = Error::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+            self.send_notice(client, Severity::Warning, &warning);
+        }
+        Ok(())
+    }
+
     /// Waits for the right to change the schema and keeps it to the end of the transaction.
     pub(crate) fn lock_schema(&mut self) -> Result<()> {
         let transaction = self.current_transaction()?;
@@ -344,8 +408,16 @@ impl Session {
     fn commit(&mut self, client: &mut dyn Client) -> Result<()> {
         self.transaction.in_block = false;
         self.transaction.failed = false;
+        let held = match self.hold_cursors() {
+            Ok(held) => held,
+            Err(error) => {
+                log_failed_undo(self.undo_all(client));
+                return Err(error);
+            }
+        };
         self.close_portals_at_end();
         if let Err(error) = self.prepare_notifications() {
+            self.portals.retain(|name, _| !held.contains(name));
             log_failed_undo(self.undo_all(client));
             return Err(error);
         }
@@ -374,6 +446,7 @@ impl Session {
             None => Ok(()),
         };
         if let Err(error) = result {
+            self.portals.retain(|name, _| !held.contains(name));
             self.settings = open.settings;
             return Err(error);
         }

@@ -127,6 +127,10 @@ impl Session {
                 self.pending.lock().notify(message);
                 Ok(tag)
             }
+            Node::SetConstraints(set) => {
+                self.set_constraints(set, client)?;
+                Ok(tag)
+            }
             Node::Lock(lock) => {
                 self.lock_tables(lock)?;
                 Ok(tag)
@@ -375,13 +379,13 @@ impl Session {
                 self.advisory.unlock_all();
                 Ok(())
             }
-            // Plans are shared by all sessions and checked before each use: there is nothing to drop.
-            DiscardTarget::Plans => Ok(()),
+            // Plans are shared by all sessions and checked before each use, and temporary tables cannot be made:
+            // there is nothing to drop.
+            DiscardTarget::Plans | DiscardTarget::Temp => Ok(()),
             DiscardTarget::Sequences => {
                 *self.drawn.lock() = super::Drawn::default();
                 Ok(())
             }
-            DiscardTarget::Temp => Err(Error::not_supported("DISCARD TEMP")),
         }
     }
 

@@ -1,0 +1,1 @@
+"""The Django application that django_test.py migrates and works with."""
