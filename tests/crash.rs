@@ -225,6 +225,10 @@ async fn check(client: &Client, writers: &mut [Writer]) {
     indexes_agree(client).await;
 }
 
+fn all_have_got_somewhere(writers: &[Writer], tables: &[Shaped]) -> bool {
+    writers.iter().all(|writer| writer.acknowledged > 0) && tables.iter().all(|table| table.steps > 0)
+}
+
 /// Each index against its table. Adding zero hides a column from every index.
 async fn indexes_agree(client: &Client) {
     // Where the server has these settings, they make sure that the first of each pair uses the index.
@@ -281,7 +285,10 @@ async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
     let mut writers: Vec<Writer> =
         (0..WRITERS).map(|id| Writer { id, acknowledged: 0, attempted: 0 }).collect();
     let mut tables: Vec<Shaped> = (0..TABLES).map(|id| Shaped::new(format!("shaped{id}"))).collect();
-    for round in 1..=rounds {
+    let mut round = 0;
+    // On a busy machine it may take some more until everybody has got somewhere.
+    while round < rounds || round < rounds + 20 && !all_have_got_somewhere(&writers, &tables) {
+        round += 1;
         let before: i64 = writers.iter().map(|writer| writer.acknowledged).sum();
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
@@ -328,8 +335,7 @@ async fn kill_minus_nine_loses_nothing_and_keeps_nothing_half() {
         let steps: u64 = tables.iter().map(|table| table.steps).sum();
         println!("round {round}: {} commits, {after} and {steps} steps in all", after - before);
     }
-    assert!(tables.iter().all(|table| table.steps > 0), "some table never changed: {tables:?}");
-    assert!(writers.iter().all(|writer| writer.acknowledged > 0), "some writer never committed: {writers:?}");
+    assert!(all_have_got_somewhere(&writers, &tables), "some never committed: {writers:?}, {tables:?}");
     assert!(server.terminate().success());
     server.verify();
     server.restart().await;

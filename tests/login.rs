@@ -312,3 +312,156 @@ async fn tls_encrypts_binds_and_knows_its_clients() {
     assert!(server.log().contains("has group or world access"), "{}", server.log());
     assert!(psql(&server, &format!("user=bob {own}"), "").is_err(), "the rules stayed, too");
 }
+
+#[tokio::test]
+async fn a_right_counts_in_every_session_at_once() {
+    let mut server = Server::start().await;
+    let admin = server.client().await;
+    admin
+        .batch_execute(
+            "CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE readers;
+             CREATE TABLE t (a int); INSERT INTO t VALUES (1);
+             GRANT SELECT ON t TO ann, readers",
+        )
+        .await
+        .unwrap();
+    let code = |result: Result<_, Error>| {
+        result.map(|rows: Vec<tokio_postgres::Row>| rows.len()).map_err(|error| error.code().cloned())
+    };
+    let denied = Err(Some(SqlState::INSUFFICIENT_PRIVILEGE));
+    let ann = connect(&login(&server, "ann", "")).await.unwrap();
+    let bob = connect(&login(&server, "bob", "")).await.unwrap();
+    // One text, one shared cache of plans: ann's plan is not bob's.
+    for _ in 0..3 {
+        assert_eq!(code(ann.query("SELECT a FROM t", &[]).await), Ok(1));
+        assert_eq!(code(bob.query("SELECT a FROM t", &[]).await), denied);
+    }
+    // A statement prepared while it was allowed does not stay so; by membership it comes and goes too.
+    let prepared = ann.prepare("SELECT a FROM t").await.unwrap();
+    assert_eq!(code(ann.query(&prepared, &[]).await), Ok(1));
+    admin.batch_execute("REVOKE SELECT ON t FROM ann").await.unwrap();
+    assert_eq!(code(ann.query(&prepared, &[]).await), denied);
+    admin.batch_execute("GRANT readers TO ann").await.unwrap();
+    assert_eq!(code(ann.query(&prepared, &[]).await), Ok(1));
+    admin.batch_execute("REVOKE readers FROM ann").await.unwrap();
+    assert_eq!(code(ann.query(&prepared, &[]).await), denied);
+    // What an open transaction granted is nobody else's before it commits, and nobody's after a rollback.
+    admin.batch_execute("BEGIN; GRANT SELECT ON t TO bob").await.unwrap();
+    assert_eq!(code(bob.query("SELECT a FROM t", &[]).await), denied);
+    admin.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(code(bob.query("SELECT a FROM t", &[]).await), denied);
+    // SET ROLE changes whose rights count, within a session and its prepared statements.
+    admin.batch_execute("GRANT readers TO bob; ALTER ROLE bob NOINHERIT").await.unwrap();
+    bob.batch_execute("SET ROLE readers").await.unwrap();
+    let prepared = bob.prepare("SELECT a FROM t").await.unwrap();
+    assert_eq!(code(bob.query(&prepared, &[]).await), Ok(1));
+    bob.batch_execute("RESET ROLE").await.unwrap();
+    assert_eq!(code(bob.query(&prepared, &[]).await), denied);
+    // Rights are data: they are there after a crash.
+    admin.batch_execute("GRANT SELECT (a) ON t TO ann").await.unwrap();
+    server.kill();
+    server.restart().await;
+    let ann = connect(&login(&server, "ann", "")).await.unwrap();
+    assert_eq!(code(ann.query("SELECT a FROM t", &[]).await), Ok(1));
+    assert_eq!(code(ann.query("SELECT * FROM t WHERE a = 1", &[]).await), Ok(1));
+    assert!(ann.execute("DELETE FROM t", &[]).await.is_err());
+}
+
+#[tokio::test]
+async fn a_database_may_be_closed_to_a_role() {
+    let server = Server::start().await;
+    let admin = server.client().await;
+    admin.batch_execute("CREATE ROLE ann LOGIN").await.unwrap();
+    connect(&login(&server, "ann", "")).await.unwrap();
+    admin.batch_execute("REVOKE CONNECT ON DATABASE postgres FROM public").await.unwrap();
+    let (code, message) = refused(&login(&server, "ann", "")).await;
+    assert_eq!(code, SqlState::INSUFFICIENT_PRIVILEGE);
+    assert_eq!(message, "permission denied for database \"postgres\"");
+    admin.batch_execute("GRANT CONNECT ON DATABASE postgres TO ann").await.unwrap();
+    connect(&login(&server, "ann", "")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_last_connections_are_for_superusers() {
+    let server = Server::start_with(&["max_connections=4", "superuser_reserved_connections=2"]).await;
+    let admin = server.client().await;
+    admin.batch_execute("CREATE ROLE ann LOGIN").await.unwrap();
+    let _ann = connect(&login(&server, "ann", "")).await.unwrap();
+    let (code, message) = refused(&login(&server, "ann", "")).await;
+    assert_eq!(code, SqlState::TOO_MANY_CONNECTIONS);
+    assert_eq!(message, "remaining connection slots are reserved for non-replication superuser connections");
+    let _second = connect(&server.config()).await.unwrap();
+    let _third = connect(&server.config()).await.unwrap();
+    let (code, message) = refused(&server.config()).await;
+    assert_eq!(code, SqlState::TOO_MANY_CONNECTIONS);
+    assert_eq!(message, "sorry, too many clients already");
+}
+
+#[tokio::test]
+async fn slow_statements_are_logged_without_passwords() {
+    let server = Server::start_with(&["log_min_duration_statement=0"]).await;
+    let admin = server.client().await;
+    admin.batch_execute("SELECT 41 + 1 AS logged").await.unwrap();
+    admin.batch_execute("CREATE ROLE ann LOGIN PASSWORD 'pencil'").await.unwrap();
+    assert!(server.log().contains("SELECT 41 + 1 AS logged"), "{}", server.log());
+    assert!(!server.log().contains("pencil"), "{}", server.log());
+    admin.batch_execute("SET log_min_duration_statement = -1").await.unwrap();
+    admin.batch_execute("SELECT 'quiet'").await.unwrap();
+    assert!(!server.log().contains("quiet"), "{}", server.log());
+    let ann = connect(&login(&server, "ann", "")).await.unwrap();
+    let error = ann.batch_execute("SET log_min_duration_statement = -1").await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code(), &SqlState::INSUFFICIENT_PRIVILEGE);
+    assert_eq!(error.message(), "permission denied to set parameter \"log_min_duration_statement\"");
+}
+
+#[test]
+fn check_config_tells_what_is_wrong_and_what_is_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |text: &str| {
+        std::fs::write(dir.path().join("cairn.conf"), text).unwrap();
+        tests::cairn().arg("check-config").arg("--data").arg(dir.path()).output().unwrap()
+    };
+    let output = run("work_mem = 64MB\n");
+    assert!(output.status.success(), "{output:?}");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("work_mem = '64MB'"), "{shown}");
+    let output = run("work_mem = much\n");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("work_mem"), "{output:?}");
+    let output = run("nonsense = 1\n");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nonsense"), "{output:?}");
+}
+
+/// The status line and the body of an answer of the admin port.
+async fn http(address: &str, request: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_string(), body.to_string())
+}
+
+#[tokio::test]
+async fn the_admin_port_tells_how_the_server_is() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let server = Server::start_with(&[&format!("admin_address={address}")]).await;
+    let admin = server.client().await;
+    admin.batch_execute("BEGIN; SELECT 1").await.unwrap();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(http(&address, &get("/healthz")).await, ("HTTP/1.1 200 OK".into(), "ok\n".into()));
+    assert_eq!(http(&address, &get("/readyz")).await, ("HTTP/1.1 200 OK".into(), "ready\n".into()));
+    let (status, body) = http(&address, &get("/metrics")).await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(body.contains("\ncairn_sessions{state=\"idle in transaction\"} 1\n"), "{body}");
+    assert!(body.contains("\n# TYPE cairn_plan_cache_hits_total counter\n"), "{body}");
+    assert_eq!(http(&address, &get("/")).await.0, "HTTP/1.1 404 Not Found");
+    assert_eq!(http(&address, "POST /healthz HTTP/1.1\r\n\r\n").await.0, "HTTP/1.1 405 Method Not Allowed");
+    assert_eq!(http(&address, "hello\r\n\r\n").await.0, "HTTP/1.1 400 Bad Request");
+    let long = format!("GET /healthz HTTP/1.1\r\nX: {}", "x".repeat(9000));
+    assert_eq!(http(&address, &long).await.0, "HTTP/1.1 431 Request Header Fields Too Large");
+}

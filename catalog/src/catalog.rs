@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use types::{Error, Result, SqlState};
 
+use crate::acl::{AclDef, AclItem, AclKind, AclTarget, EVERYBODY, Rights, default_items, grant, same};
 use crate::bootstrap;
 use crate::change::{CatalogChange, Object, ObjectId};
 use crate::object::{
@@ -32,6 +33,7 @@ pub struct Catalog {
     relations: BTreeMap<RelationId, Relation>,
     names: HashMap<(SchemaId, String), RelationId>,
     stats: HashMap<RelationId, Arc<TableStats>>,
+    acls: BTreeMap<AclTarget, Arc<AclDef>>,
 }
 
 /// Anything that has a name in a schema and a row in `pg_class`.
@@ -98,6 +100,7 @@ impl Catalog {
             relations: BTreeMap::new(),
             names: HashMap::new(),
             stats: HashMap::new(),
+            acls: BTreeMap::new(),
         };
         for table in system::virtual_tables() {
             catalog.add_relation(Relation::Virtual(Arc::clone(table)));
@@ -155,6 +158,9 @@ impl Catalog {
             Object::Stats(stats) => {
                 self.stats.insert(stats.table, Arc::clone(stats));
             }
+            Object::Acl(def) => {
+                self.acls.insert(def.target, Arc::clone(def));
+            }
         }
     }
 
@@ -184,6 +190,9 @@ impl Catalog {
             ObjectId::View(id) | ObjectId::Sequence(id) => self.remove_relation(id),
             ObjectId::Stats(id) => {
                 self.stats.remove(&id);
+            }
+            ObjectId::Acl(target) => {
+                self.acls.remove(&target);
             }
         }
     }
@@ -265,13 +274,121 @@ impl Catalog {
             }
             position += 1;
             let Some(role) = self.role(id).filter(|role| passes(role)) else { continue };
-            for next in &role.member_of {
-                if !seen.contains(next) {
-                    seen.push(*next);
+            let owner = self.databases.get(&self.database).map(|database| database.owner);
+            let implied = (owner == Some(id)).then_some(bootstrap::DATABASE_OWNER);
+            for next in role.member_of.iter().copied().chain(implied) {
+                if !seen.contains(&next) {
+                    seen.push(next);
                 }
             }
         }
         false
+    }
+
+    // ---- rights ----
+
+    /// What has been granted there, if anything.
+    pub fn acl(&self, target: AclTarget) -> Option<&Arc<AclDef>> {
+        self.acls.get(&target)
+    }
+
+    pub fn acls(&self) -> impl Iterator<Item = &Arc<AclDef>> {
+        self.acls.values()
+    }
+
+    /// What `items` give to `role`: itself, the roles whose rights it has, and everybody.
+    pub fn rights_in(&self, role: RoleId, items: &[AclItem]) -> Rights {
+        let counts = |item: &&AclItem| item.grantee == EVERYBODY || self.has_rights_of(role, item.grantee);
+        items.iter().filter(counts).fold(Rights::NONE, |rights, item| rights.or(item.rights))
+    }
+
+    /// The items of an object: its own, or the built-in default.
+    pub fn acl_items(&self, target: AclTarget, kind: AclKind, owner: RoleId) -> Vec<AclItem> {
+        let own = self.acl(target).and_then(|def| def.items.clone());
+        own.unwrap_or_else(|| default_items(kind, owner, built_in_public(target)))
+    }
+
+    fn rights(&self, role: RoleId, target: AclTarget, kind: AclKind, owner: RoleId) -> Rights {
+        if self.is_superuser(role) {
+            return kind.all();
+        }
+        match self.acl(target).and_then(|def| def.items.as_ref()) {
+            Some(items) => self.rights_in(role, items),
+            None if self.has_rights_of(role, owner) => kind.all(),
+            None => built_in_public(target),
+        }
+    }
+
+    /// What a new object of `owner`'s begins with by ALTER DEFAULT PRIVILEGES; `None`: the built-in default.
+    pub fn initial_acl(
+        &self,
+        kind: AclKind,
+        owner: RoleId,
+        schema: Option<SchemaId>,
+    ) -> Option<Vec<AclItem>> {
+        let defaults = &self.acl(AclTarget::Defaults(owner))?.defaults;
+        let of = |place: Option<SchemaId>| {
+            defaults.iter().find(|default| default.kind == kind && default.schema == place)
+        };
+        let everywhere = of(None);
+        let here = schema.and_then(|schema| of(Some(schema)));
+        if everywhere.is_none() && here.is_none() {
+            return None;
+        }
+        let built_in = default_items(kind, owner, Rights::NONE);
+        let mut items = everywhere.map_or_else(|| built_in.clone(), |default| default.items.clone());
+        for item in here.iter().flat_map(|default| &default.items) {
+            grant(&mut items, item.grantee, item.grantor, item.rights, false);
+            grant(&mut items, item.grantee, item.grantor, item.grantable, true);
+        }
+        (!same(&items, &built_in)).then_some(items)
+    }
+
+    /// What `role` may do with a relation as a whole.
+    pub fn relation_rights(&self, role: RoleId, relation: &Relation) -> Rights {
+        let (owner, kind) = match relation {
+            Relation::Table(table) | Relation::Index { table, .. } => (table.owner, AclKind::Table),
+            Relation::View(view) => (view.owner, AclKind::Table),
+            Relation::Sequence(sequence) => (sequence.owner, AclKind::Sequence),
+            // Verifiers are for superusers; everything else in the system's views is for all.
+            Relation::Virtual(table) => {
+                return match ["pg_authid", "pg_shadow"].contains(&table.name) && !self.is_superuser(role) {
+                    true => Rights::NONE,
+                    false => Rights::SELECT,
+                };
+            }
+        };
+        let mut rights = self.rights(role, AclTarget::Relation(relation.id()), kind, owner);
+        if self.has_rights_of(role, bootstrap::READ_ALL_DATA) {
+            rights = rights.or(Rights::SELECT);
+        }
+        if self.has_rights_of(role, bootstrap::WRITE_ALL_DATA) {
+            rights = rights.or(Rights::INSERT).or(Rights::UPDATE).or(Rights::DELETE).and(kind.all());
+        }
+        rights
+    }
+
+    /// What `role` may do with a column besides what it may do with the whole relation.
+    pub fn column_rights(&self, role: RoleId, relation: RelationId, number: i16) -> Rights {
+        match self.acl(AclTarget::Relation(relation)) {
+            Some(def) => self.rights_in(role, def.column(number)),
+            None => Rights::NONE,
+        }
+    }
+
+    pub fn schema_rights(&self, role: RoleId, schema: SchemaId) -> Rights {
+        let Some(def) = self.schema(schema) else { return Rights::NONE };
+        let rights = self.rights(role, AclTarget::Schema(schema), AclKind::Schema, def.owner);
+        let reads = [bootstrap::READ_ALL_DATA, bootstrap::WRITE_ALL_DATA];
+        match reads.iter().any(|group| self.has_rights_of(role, *group)) {
+            true => rights.or(Rights::USAGE),
+            false => rights,
+        }
+    }
+
+    pub fn database_rights(&self, role: RoleId, database: DatabaseId) -> Rights {
+        let Some(def) = self.databases.get(&database) else { return Rights::NONE };
+        self.rights(role, AclTarget::Database(database), AclKind::Database, def.owner)
     }
 
     pub fn stats(&self, table: RelationId) -> Option<&Arc<TableStats>> {
@@ -326,8 +443,19 @@ impl Catalog {
     }
 
     /// Schemas to search, in order: `pg_catalog` first unless the path names it.
-    /// Names that do not exist are skipped, as PostgreSQL does. `"$user"` is `user`.
+    /// Names that do not exist are skipped, as PostgreSQL does, and so is what `user` may not look into.
+    /// `"$user"` is `user`.
     pub fn search_schemas(&self, search_path: &[String], user: &str) -> Vec<SchemaId> {
+        let mut schemas = self.named_schemas(search_path, user);
+        let role = self.role_by_name(user).map(|role| role.id).unwrap_or_default();
+        if !self.is_superuser(role) {
+            schemas.retain(|schema| self.schema_rights(role, *schema).has_any(Rights::USAGE));
+        }
+        schemas
+    }
+
+    /// The same without regard to rights: where a view's own text is looked up.
+    pub fn named_schemas(&self, search_path: &[String], user: &str) -> Vec<SchemaId> {
         let mut schemas = Vec::with_capacity(search_path.len() + 1);
         if !search_path.iter().any(|name| name == "pg_catalog") {
             schemas.push(PG_CATALOG);
@@ -365,11 +493,13 @@ impl Catalog {
     ///
     /// 3F000 "no schema has been selected to create in".
     pub fn creation_schema(&self, search_path: &[String], user: &str) -> Result<SchemaId> {
+        let role = self.role_by_name(user).map(|role| role.id).unwrap_or_default();
         search_path
             .iter()
             .map(|name| if name == "$user" { user } else { name })
-            .find_map(|name| self.schema_by_name(name))
+            .filter_map(|name| self.schema_by_name(name))
             .map(|schema| schema.id)
+            .find(|schema| self.schema_rights(role, *schema).has_any(Rights::USAGE))
             .ok_or_else(|| {
                 Error::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
             })
@@ -390,6 +520,15 @@ impl Catalog {
             Relation::View(view) if view.depends_on.contains(&relation) => Some(view),
             _ => None,
         })
+    }
+}
+
+/// What everybody may do with an object on which nothing was granted.
+pub fn built_in_public(target: AclTarget) -> Rights {
+    match target {
+        AclTarget::Database(_) => Rights::CONNECT.or(Rights::TEMPORARY),
+        AclTarget::Schema(PG_CATALOG | INFORMATION_SCHEMA | PUBLIC) => Rights::USAGE,
+        _ => Rights::NONE,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::acl::{AclDef, AclTarget};
 use crate::object::{
     DatabaseDef, DatabaseId, RelationId, RoleDef, RoleId, SchemaDef, SchemaId, SequenceDef, TableDef, ViewDef,
 };
@@ -21,6 +22,7 @@ pub enum Object {
     View(Arc<ViewDef>),
     Sequence(Arc<SequenceDef>),
     Stats(Arc<TableStats>),
+    Acl(Arc<AclDef>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +34,7 @@ pub enum ObjectId {
     View(RelationId),
     Sequence(RelationId),
     Stats(RelationId),
+    Acl(AclTarget),
 }
 
 /// Applied in order: drops first, then puts.
@@ -51,6 +54,7 @@ impl Object {
             Object::View(def) => ObjectId::View(def.id),
             Object::Sequence(def) => ObjectId::Sequence(def.id),
             Object::Stats(stats) => ObjectId::Stats(stats.table),
+            Object::Acl(def) => ObjectId::Acl(def.target),
         }
     }
 }
@@ -58,7 +62,7 @@ impl Object {
 impl ObjectId {
     /// Databases and roles belong to the server, the rest to one database.
     pub fn is_shared(self) -> bool {
-        matches!(self, ObjectId::Database(_) | ObjectId::Role(_))
+        matches!(self, ObjectId::Database(_) | ObjectId::Role(_) | ObjectId::Acl(AclTarget::Database(_)))
     }
 }
 

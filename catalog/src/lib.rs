@@ -5,6 +5,8 @@
 //! PostgreSQL's `pg_catalog` and `information_schema`.
 
 pub mod object;
+
+pub mod acl;
 pub mod stats;
 
 pub mod catalog;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use types::{DataType, Error, Physical, Result, Value};
 
+use crate::acl::{AclDef, AclItem, AclKind, AclTarget, DefaultAcl, Rights};
 use crate::change::{Object, ObjectId};
 use crate::object::*;
 use crate::stats::{ColumnStats, TableStats};
@@ -24,6 +25,10 @@ fn kind(id: ObjectId) -> (u8, u32) {
         ObjectId::View(id) => (5, id.0),
         ObjectId::Sequence(id) => (6, id.0),
         ObjectId::Stats(id) => (7, id.0),
+        ObjectId::Acl(AclTarget::Database(id)) => (8, id.0),
+        ObjectId::Acl(AclTarget::Schema(id)) => (9, id.0),
+        ObjectId::Acl(AclTarget::Relation(id)) => (10, id.0),
+        ObjectId::Acl(AclTarget::Defaults(id)) => (11, id.0),
     }
 }
 
@@ -63,6 +68,7 @@ pub fn encode(object: &Object) -> Vec<u8> {
         Object::View(def) => write_view(&mut out, def),
         Object::Sequence(def) => write_sequence(&mut out, def),
         Object::Stats(stats) => write_stats(&mut out, stats),
+        Object::Acl(def) => write_acl(&mut out, def),
     }
     out.bytes
 }
@@ -94,6 +100,7 @@ pub fn decode(key: &[u8], record: &[u8]) -> Result<Object> {
         5 => Object::View(Arc::new(read_view(&mut input)?)),
         6 => Object::Sequence(Arc::new(read_sequence(&mut input)?)),
         7 => Object::Stats(Arc::new(read_stats(&mut input)?)),
+        8..=11 => Object::Acl(Arc::new(read_acl(kind, &mut input)?)),
         _ => return Err(malformed("unknown kind of object")),
     };
     Ok(object)
@@ -143,6 +150,73 @@ fn read_role(input: &mut Reader<'_>) -> Result<RoleDef> {
             true => Vec::new(),
             false => input.list(|input| Ok(RoleId(input.u32()?)))?,
         },
+    })
+}
+
+fn write_acl(out: &mut Writer, def: &AclDef) {
+    out.u32(kind(ObjectId::Acl(def.target)).1);
+    out.option(&def.items, |out, items| out.list(items, write_acl_item));
+    out.list(&def.columns, |out, (number, items)| {
+        out.i16(*number);
+        out.list(items, write_acl_item);
+    });
+    out.list(&def.defaults, |out, default| {
+        out.u32(default.schema.map_or(0, |schema| schema.0));
+        out.u8(match default.kind {
+            AclKind::Table => 0,
+            AclKind::Column => 1,
+            AclKind::Sequence => 2,
+            AclKind::Schema => 3,
+            AclKind::Database => 4,
+        });
+        out.list(&default.items, write_acl_item);
+    });
+}
+
+fn write_acl_item(out: &mut Writer, item: &AclItem) {
+    out.u32(item.grantee.0);
+    out.u32(item.grantor.0);
+    out.u32(u32::from(item.rights.0));
+    out.u32(u32::from(item.grantable.0));
+}
+
+fn read_acl(kind: u8, input: &mut Reader<'_>) -> Result<AclDef> {
+    let oid = input.u32()?;
+    Ok(AclDef {
+        target: match kind {
+            8 => AclTarget::Database(DatabaseId(oid)),
+            9 => AclTarget::Schema(SchemaId(oid)),
+            10 => AclTarget::Relation(RelationId(oid)),
+            _ => AclTarget::Defaults(RoleId(oid)),
+        },
+        items: input.option(|input| input.list(read_acl_item))?,
+        columns: input.list(|input| Ok((input.i16()?, input.list(read_acl_item)?)))?,
+        defaults: input.list(|input| {
+            Ok(DefaultAcl {
+                schema: Some(SchemaId(input.u32()?)).filter(|schema| schema.0 != 0),
+                kind: match input.u8()? {
+                    0 => AclKind::Table,
+                    1 => AclKind::Column,
+                    2 => AclKind::Sequence,
+                    3 => AclKind::Schema,
+                    4 => AclKind::Database,
+                    _ => return Err(malformed("unknown kind of rights")),
+                },
+                items: input.list(read_acl_item)?,
+            })
+        })?,
+    })
+}
+
+fn read_acl_item(input: &mut Reader<'_>) -> Result<AclItem> {
+    let rights = |input: &mut Reader<'_>| -> Result<Rights> {
+        u16::try_from(input.u32()?).map(Rights).map_err(|_| malformed("unknown rights"))
+    };
+    Ok(AclItem {
+        grantee: RoleId(input.u32()?),
+        grantor: RoleId(input.u32()?),
+        rights: rights(input)?,
+        grantable: rights(input)?,
     })
 }
 

@@ -12,6 +12,7 @@ pub mod rebuild;
 
 use std::sync::Arc;
 
+use ::catalog::acl::{self, AclDef, AclKind, AclTarget};
 use ::catalog::{
     Catalog, CatalogChange, ConstraintKind, DatabaseDef, IndexDef, Object, ObjectId as StoredId, Relation,
     RelationId, RoleDef, RoleId, SchemaDef, SchemaId, TableDef, TreeNumber, bootstrap,
@@ -76,6 +77,7 @@ impl Work<'_> {
                 let id = SchemaId(self.cx.tables().take_oid()?);
                 let schema = SchemaDef { id, name: name.clone(), owner: *owner, comment: None };
                 self.put(Object::Schema(Arc::new(schema)));
+                self.begin_acl(AclTarget::Schema(id), AclKind::Schema, *owner, None);
                 elements.iter().try_for_each(|element| self.run(&in_schema(element, id)))
             }
             Ddl::Drop(drop) => drop.objects.iter().try_for_each(|object| self.drop_object(*object)),
@@ -121,6 +123,7 @@ impl Work<'_> {
                     }
                 }
                 self.drop_stored(StoredId::Database(*id));
+                self.forget_acl(AclTarget::Database(*id));
                 Ok(())
             }
             Ddl::Comment { object, comment } => self.comment(*object, comment),
@@ -131,6 +134,11 @@ impl Work<'_> {
                 }
                 Ok(())
             }
+            Ddl::SetAcls(acls) => {
+                acls.iter().for_each(|acl| self.set_acl(acl));
+                Ok(())
+            }
+            Ddl::Several(parts) => parts.iter().try_for_each(|part| self.run(part)),
         }
     }
 
@@ -193,6 +201,59 @@ impl Work<'_> {
         })
     }
 
+    // ---- rights ----
+
+    fn set_acl(&mut self, acl: &Arc<AclDef>) {
+        if !acl.is_default() {
+            self.put(Object::Acl(Arc::clone(acl)));
+        } else {
+            self.forget_acl(acl.target);
+        }
+    }
+
+    fn forget_acl(&mut self, target: AclTarget) {
+        if self.catalog.acl(target).is_some() {
+            self.drop_stored(StoredId::Acl(target));
+        }
+    }
+
+    /// A dropped column's rights go with it.
+    pub(crate) fn forget_column_acl(&mut self, id: RelationId, position: usize) -> Result<()> {
+        let number = self.table(id)?.columns.get(position).map_or(0, |column| column.number);
+        let Some(acl) = self.catalog.acl(AclTarget::Relation(id)).cloned() else { return Ok(()) };
+        if !acl.column(number).is_empty() {
+            let mut acl = acl.as_ref().clone();
+            acl.columns.retain(|(known, _)| *known != number);
+            self.set_acl(&Arc::new(acl));
+        }
+        Ok(())
+    }
+
+    /// What a new object's owner has said its objects begin with.
+    pub(crate) fn begin_acl(
+        &mut self,
+        target: AclTarget,
+        kind: AclKind,
+        owner: RoleId,
+        schema: Option<SchemaId>,
+    ) {
+        if let Some(items) = self.catalog.initial_acl(kind, owner, schema) {
+            self.set_acl(&Arc::new(AclDef { items: Some(items), ..AclDef::empty(target) }));
+        }
+    }
+
+    /// The old owner's rights and grants are the new owner's.
+    fn give_acl(&mut self, target: AclTarget, old: RoleId, new: RoleId) {
+        if let Some(acl) = self.catalog.acl(target).cloned() {
+            let mut acl = acl.as_ref().clone();
+            acl.items = acl.items.map(|items| acl::change_owner(&items, old, new));
+            for (_, items) in &mut acl.columns {
+                *items = acl::change_owner(items, old, new);
+            }
+            self.set_acl(&Arc::new(acl));
+        }
+    }
+
     // ---- DROP, TRUNCATE ----
 
     pub(crate) fn drop_trees(&self, table: &TableDef) -> Result<()> {
@@ -211,6 +272,7 @@ impl Work<'_> {
                 let Some(table) = self.catalog.table(id).cloned() else { return Ok(()) };
                 self.drop_trees(&table)?;
                 self.drop_stored(StoredId::Table(id));
+                self.forget_acl(AclTarget::Relation(id));
                 if self.cx.catalog().stats(id).is_some() {
                     self.drop_stored(StoredId::Stats(id));
                 }
@@ -226,15 +288,18 @@ impl Work<'_> {
             }
             ObjectId::View(id) => {
                 self.drop_stored(StoredId::View(id));
+                self.forget_acl(AclTarget::Relation(id));
                 Ok(())
             }
             ObjectId::Sequence(id) => {
                 self.cx.tables().sequences().forget(id, self.cx.transaction())?;
                 self.drop_stored(StoredId::Sequence(id));
+                self.forget_acl(AclTarget::Relation(id));
                 Ok(())
             }
             ObjectId::Schema(id) => {
                 self.drop_stored(StoredId::Schema(id));
+                self.forget_acl(AclTarget::Schema(id));
                 Ok(())
             }
             ObjectId::Role(id) => {
@@ -249,7 +314,10 @@ impl Work<'_> {
             ObjectId::Column(table, number) => {
                 let Some(definition) = self.catalog.table(table) else { return Ok(()) };
                 match definition.columns.iter().position(|column| column.number == number) {
-                    Some(position) => self.edit_table(table, |table| alter::mark_dropped(table, position)),
+                    Some(position) => {
+                        self.forget_column_acl(table, position)?;
+                        self.edit_table(table, |table| alter::mark_dropped(table, position))
+                    }
                     None => Ok(()),
                 }
             }
@@ -440,27 +508,42 @@ impl Work<'_> {
             .collect()
     }
 
-    fn set_owner(&mut self, object: ObjectId, owner: RoleId) -> Result<()> {
+    pub(crate) fn set_owner(&mut self, object: ObjectId, owner: RoleId) -> Result<()> {
         match object {
             ObjectId::Table(id) => {
+                let old = self.table(id)?.owner;
                 self.edit_table(id, |table| table.owner = owner)?;
+                self.give_acl(AclTarget::Relation(id), old, owner);
                 let owned = self.owned_sequences(id);
                 owned.into_iter().try_for_each(|id| self.set_owner(ObjectId::Sequence(id), owner))
             }
-            ObjectId::View(_) | ObjectId::Sequence(_) => self.edit_relation(object, |view, sequence| {
-                view.into_iter().for_each(|view| view.owner = owner);
-                sequence.into_iter().for_each(|sequence| sequence.owner = owner);
-            }),
+            ObjectId::View(id) | ObjectId::Sequence(id) => {
+                let mut old = owner;
+                self.edit_relation(object, |view, sequence| {
+                    if let Some(view) = view {
+                        old = std::mem::replace(&mut view.owner, owner);
+                    }
+                    if let Some(sequence) = sequence {
+                        old = std::mem::replace(&mut sequence.owner, owner);
+                    }
+                })?;
+                self.give_acl(AclTarget::Relation(id), old, owner);
+                Ok(())
+            }
             ObjectId::Schema(id) => {
                 let schema = self.catalog.schema(id).ok_or_else(|| Error::internal("no such schema"))?;
+                let old = schema.owner;
                 let schema = SchemaDef { owner, ..schema.as_ref().clone() };
+                self.give_acl(AclTarget::Schema(id), old, owner);
                 self.put(Object::Schema(Arc::new(schema)));
                 Ok(())
             }
             ObjectId::Database(id) => {
                 let database = self.catalog.databases().find(|database| database.id == id);
                 let database = database.ok_or_else(|| Error::internal("no such database"))?;
+                let old = database.owner;
                 let database = DatabaseDef { owner, ..database.as_ref().clone() };
+                self.give_acl(AclTarget::Database(id), old, owner);
                 self.put(Object::Database(Arc::new(database)));
                 Ok(())
             }

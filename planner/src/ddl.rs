@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::AclDef;
 use catalog::{
     ColumnDef, ConstraintId, DatabaseId, ForeignKeyAction, Identity, IndexColumn, Persistence, RelationId,
     RoleDef, RoleId, SchemaId, SequenceDef, TableDef, ViewColumn,
@@ -86,6 +87,10 @@ pub enum Ddl {
         comment: Option<String>,
     },
     Analyze(Vec<Analyze>),
+    /// GRANT, REVOKE, ALTER DEFAULT PRIVILEGES: the lists as they are to be.
+    SetAcls(Vec<Arc<AclDef>>),
+    /// One after the other.
+    Several(Vec<Ddl>),
 }
 
 /// An existing object.

@@ -39,6 +39,8 @@ pub struct Server {
     sessions: Mutex<BTreeMap<i32, Arc<SessionHandle>>>,
     next_process_id: AtomicI32,
     connections: AtomicUsize,
+    /// Connections that have not said yet who they are.
+    arriving: AtomicUsize,
     pub start_time: i64,
     /// Where operators spill.
     pub temp_dir: std::path::PathBuf,
@@ -108,6 +110,7 @@ impl Server {
             sessions: Mutex::default(),
             next_process_id: AtomicI32::new(1000),
             connections: AtomicUsize::new(0),
+            arriving: AtomicUsize::new(0),
             start_time: crate::now(),
             temp_dir,
         }))
@@ -194,6 +197,35 @@ impl Server {
         transaction.commit_then(|| self.publish(DatabaseId(0), &change))
     }
 
+    /// Takes a place among those who have still to log in: at most twice max_connections, as in PostgreSQL.
+    /// 53300.
+    pub fn arrive(self: &Arc<Server>) -> Result<Arrival> {
+        let limit = usize::try_from(self.settings.integer("max_connections")).unwrap_or(usize::MAX);
+        let arrival = Arrival { server: Arc::clone(self) };
+        if self.arriving.fetch_add(1, Ordering::AcqRel) >= limit.saturating_mul(2) {
+            return Err(Error::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+                .with_hint("Too many connections are logging in at once; try again later."));
+        }
+        Ok(arrival)
+    }
+
+    /// The last slots are for superusers: 53300 for others once only those are left. The session has its slot.
+    fn check_reserved(&self) -> Result<()> {
+        let limit = usize::try_from(self.settings.integer("max_connections")).unwrap_or(usize::MAX);
+        let reserved = self.settings.integer("superuser_reserved_connections");
+        let reserved = usize::try_from(reserved).unwrap_or(0).min(limit.saturating_sub(1));
+        if self.connections.load(Ordering::Acquire) <= limit - reserved {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::TOO_MANY_CONNECTIONS,
+            "remaining connection slots are reserved for non-replication superuser connections",
+        )
+        .with_hint(format!(
+            "The server takes {limit} connections, {reserved} of them from superusers only; raise max_connections, or close idle ones."
+        )))
+    }
+
     /// Takes a connection slot; the caller holds it for the connection's life. 53300.
     pub fn admit(self: &Arc<Server>) -> Result<Slot> {
         let limit = usize::try_from(self.settings.integer("max_connections")).unwrap_or(usize::MAX);
@@ -232,6 +264,7 @@ impl Server {
         let mut sessions = self.sessions.lock();
         let full = |limit: i32, count: usize| usize::try_from(limit).is_ok_and(|limit| count >= limit);
         if !role.superuser {
+            self.check_reserved()?;
             let count = sessions.values().filter(|session| session.user == user).count();
             if full(role.connection_limit, count) {
                 return Err(too_many("role", user));
@@ -276,6 +309,17 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.server.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A place among those who have still to log in.
+pub struct Arrival {
+    server: Arc<Server>,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.server.arriving.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -4,6 +4,7 @@
 //! `login` decides who may come in, `database` holds what sessions share, `scheduler` decides who runs when.
 //! `check` verifies a directory that no server has open.
 
+pub mod admin;
 pub mod check;
 pub mod config;
 pub mod database;

@@ -38,6 +38,8 @@ enum Command {
     Check(CheckArgs),
     /// Make a data directory, with a password for its superusers if one is given
     Init(InitArgs),
+    /// Read the settings as `serve` would, say what is wrong with them, and list those that are set
+    CheckConfig(ServeArgs),
     /// Print the version
     Version,
 }
@@ -70,6 +72,9 @@ struct ServeArgs {
     /// Set a setting by its PostgreSQL name; may be given several times [env: CAIRN_<NAME>]
     #[arg(short = 'c', value_name = "NAME=VALUE")]
     settings: Vec<String>,
+    /// Answer /metrics, /healthz and /readyz here, over HTTP [default: nowhere] [setting: admin_address]
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: Option<String>,
     /// Read settings from this file [default: cairn.conf in the data directory, if there] [env: CAIRN_CONFIG_FILE]
     #[arg(long, value_name = "FILE")]
     config_file: Option<std::path::PathBuf>,
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
             println!("cairn {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
         }
+        Some(Command::CheckConfig(args)) => return exit(check_config(args)),
         Some(Command::Check(args)) => {
             return match check(&args.data) {
                 Ok(false) => ExitCode::FAILURE,
@@ -150,14 +156,32 @@ fn check(data: &std::path::Path) -> Result<bool> {
     Ok(report.problems.is_empty())
 }
 
-fn serve(args: ServeArgs) -> Result<()> {
+fn resolve(mut args: ServeArgs) -> Result<Config> {
+    args.settings.extend(args.admin.map(|address| format!("admin_address={address}")));
     let request = Request {
         data: args.data,
         listen: args.listen,
         settings: args.settings,
         config_file: args.config_file,
     };
-    let config = Config::resolve(&request, std::env::vars().filter(|(name, _)| name != "CAIRN_LOG"))?;
+    Config::resolve(&request, std::env::vars().filter(|(name, _)| name != "CAIRN_LOG"))
+}
+
+/// The settings, the access file and the certificates, without touching the data.
+fn check_config(args: ServeArgs) -> Result<()> {
+    let config = resolve(args)?;
+    let settings = Settings::new(config.assigned.clone())?;
+    Login::load(&settings, &config.data)?;
+    let mut names: Vec<_> = config.assigned.iter().collect();
+    names.sort_by_key(|(name, _)| **name);
+    for (name, assigned) in names {
+        println!("{name} = '{}'  # {}", assigned.value.replace('\'', "''"), assigned.source);
+    }
+    Ok(())
+}
+
+fn serve(args: ServeArgs) -> Result<()> {
+    let config = resolve(args)?;
     let settings = Settings::new(config.assigned.clone())?;
     let login = Login::load(&settings, &config.data)?;
 
@@ -176,6 +200,11 @@ fn serve(args: ServeArgs) -> Result<()> {
                 login.check_listening(address.ip())?;
             }
         }
+        let admin_address = settings.show("admin_address")?;
+        let admin = match admin_address.as_str() {
+            "" => None,
+            address => Some(server::admin::bind(address).await?),
+        };
         let is_new = !Store::exists(&config.data);
         let options = StoreOptions {
             buffer_size_bytes: usize::try_from(settings.integer("shared_buffers")).unwrap_or(1 << 17) * 8192,
@@ -199,6 +228,10 @@ fn serve(args: ServeArgs) -> Result<()> {
         let mut accepting = tokio::task::JoinSet::new();
         for listener in listeners {
             accepting.spawn(listener.run(Arc::clone(&server), Arc::clone(&cores), stopping.clone()));
+        }
+        if let Some(admin) = admin {
+            tracing::info!("admin port: http://{admin_address}/metrics, /healthz, /readyz");
+            accepting.spawn(server::admin::run(admin, Arc::clone(&server), stopping.clone()));
         }
         let signal = wait_for_signal(&server).await?;
         tracing::info!("{signal}: shutting down");

@@ -4,8 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use catalog::acl::Rights;
 use catalog::runtime::{LockRow, LockSubject, SessionRow, SettingRow};
-use catalog::{Catalog, RelationId, RoleDef, RoleId, Runtime, SchemaId, SystemContext, TreeNumber};
+use catalog::{
+    Catalog, Identity, Relation, RelationId, RoleDef, RoleId, Runtime, SchemaId, SequenceDef, SystemContext,
+    TreeNumber,
+};
 use expr::Host;
 use parking_lot::Mutex;
 use planner::Statistics;
@@ -152,13 +156,37 @@ impl SessionHost {
         Ok(if wait { Value::text("") } else { Value::Bool(granted) })
     }
 
-    fn sequence(&self, oid: u32) -> Result<&Arc<catalog::SequenceDef>> {
+    fn sequence(&self, oid: u32) -> Result<&Arc<SequenceDef>> {
         self.catalog.sequence(RelationId(oid)).ok_or_else(|| match self.catalog.relation(RelationId(oid)) {
             Some(relation) => {
                 Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", relation.name()))
             }
             None => Error::new(SqlState::UNDEFINED_TABLE, format!("could not open relation with OID {oid}")),
         })
+    }
+
+    /// Any of `rights` on the sequence. 42501. A column's identity is drawn by whoever may insert.
+    fn check_sequence(&self, sequence: &Arc<SequenceDef>, rights: Rights, draws: bool) -> Result<()> {
+        let (catalog, role) = (&self.catalog, self.role.id);
+        if self.role.superuser
+            || catalog.relation_rights(role, &Relation::Sequence(Arc::clone(sequence))).has_any(rights)
+        {
+            return Ok(());
+        }
+        if let Some((table, number)) = sequence.owned_by.filter(|_| draws)
+            && let Some(table) = catalog.table(table)
+            && table.columns.iter().any(|c| c.number == number && c.identity != Identity::None)
+        {
+            let whole = catalog.relation_rights(role, &Relation::Table(Arc::clone(table)));
+            let mut each = table.columns.iter().map(|c| catalog.column_rights(role, table.id, c.number));
+            if whole.has_any(Rights::INSERT) || each.any(|rights| rights.has_any(Rights::INSERT)) {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for sequence {}", sequence.name),
+        ))
     }
 
     /// Whether this role may stop a session of `user`. 42501.
@@ -219,7 +247,9 @@ fn prepared_rows(statements: &HashMap<String, Arc<Prepared>>) -> Vec<Vec<Value>>
 
 impl Host for SessionHost {
     fn nextval(&self, oid: u32) -> Result<i64> {
-        let value = self.server.tables.sequences().nextval(self.sequence(oid)?)?;
+        let sequence = self.sequence(oid)?;
+        self.check_sequence(sequence, Rights::USAGE.or(Rights::UPDATE), true)?;
+        let value = self.server.tables.sequences().nextval(sequence)?;
         let mut drawn = self.drawn.lock();
         drawn.by_sequence.insert(oid, value);
         drawn.last = Some(oid);
@@ -228,6 +258,7 @@ impl Host for SessionHost {
 
     fn currval(&self, oid: u32) -> Result<i64> {
         let sequence = self.sequence(oid)?;
+        self.check_sequence(sequence, Rights::USAGE.or(Rights::SELECT), false)?;
         self.drawn.lock().by_sequence.get(&oid).copied().ok_or_else(|| {
             Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -237,7 +268,9 @@ impl Host for SessionHost {
     }
 
     fn setval(&self, oid: u32, value: i64, is_called: bool) -> Result<i64> {
-        let value = self.server.tables.sequences().setval(self.sequence(oid)?, value, is_called)?;
+        let sequence = self.sequence(oid)?;
+        self.check_sequence(sequence, Rights::UPDATE, false)?;
+        let value = self.server.tables.sequences().setval(sequence, value, is_called)?;
         if is_called {
             self.drawn.lock().by_sequence.insert(oid, value);
         }
@@ -245,6 +278,10 @@ impl Host for SessionHost {
     }
 
     fn lastval(&self) -> Result<i64> {
+        let last = self.drawn.lock().last;
+        if let Some(sequence) = last.and_then(|oid| self.catalog.sequence(RelationId(oid))) {
+            self.check_sequence(sequence, Rights::USAGE.or(Rights::SELECT), false)?;
+        }
         let drawn = self.drawn.lock();
         drawn.last.and_then(|oid| drawn.by_sequence.get(&oid)).copied().ok_or_else(|| {
             Error::new(
@@ -504,8 +541,8 @@ impl Statistics for StoreStatistics {
 
     fn page_count(&self, relation: RelationId) -> Option<f64> {
         let tree = match self.catalog.relation(relation)? {
-            catalog::Relation::Table(table) => table.tree,
-            catalog::Relation::Index { index, .. } => index.tree,
+            Relation::Table(table) => table.tree,
+            Relation::Index { index, .. } => index.tree,
             _ => return None,
         };
         Some(self.store.tree_pages(TreeId(tree.0)) as f64)

@@ -2,17 +2,15 @@
 //!
 //! Called by CREATE INDEX and by loads into a table made in the same transaction.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use types::{Error, Result};
 
+use crate::btree::Tree;
 use crate::btree::node::{NODE_HEADER, SLOT, common_prefix, separator};
 use crate::btree::tree::check_key;
-use crate::btree::{RECORD_INLINE_MOST, Tree};
 use crate::engine::Engine;
-use crate::overflow::check_record;
 use crate::page::PAGE_SIZE;
 use crate::transaction::Transaction;
 
@@ -22,19 +20,20 @@ use crate::transaction::Transaction;
 pub struct BulkBuilder<'t> {
     engine: &'t Engine,
     tree: Arc<Tree>,
-    /// Keys and records of the leaf to be, one after the other; (key length, record length) each.
+    /// Keys and records of the leaf to be, one after the other; (key length, record length, flags) each.
     bytes: Vec<u8>,
-    lengths: Vec<(usize, usize)>,
+    lengths: Vec<(usize, usize, u8)>,
     /// The leaf's lower fence.
     lower: Vec<u8>,
     last: Option<Vec<u8>>,
     total: u64,
-    _transaction: PhantomData<&'t Transaction>,
+    transaction: &'t Transaction,
 }
 
 impl<'t> BulkBuilder<'t> {
-    pub(crate) fn new(engine: &'t Engine, tree: Arc<Tree>) -> BulkBuilder<'t> {
+    pub(crate) fn new(transaction: &'t Transaction, engine: &'t Engine, tree: Arc<Tree>) -> BulkBuilder<'t> {
         BulkBuilder {
+            transaction,
             engine,
             tree,
             bytes: Vec::with_capacity(2 * PAGE_SIZE),
@@ -42,21 +41,15 @@ impl<'t> BulkBuilder<'t> {
             lower: Vec::new(),
             last: None,
             total: 0,
-            _transaction: PhantomData,
         }
     }
 
     /// Adds a record; keys must be strictly ascending. Returns false (adding nothing) when `key` equals
     /// the one before: the caller knows how to report a duplicate (23505).
     ///
-    /// 54000 for a key or record that is too long; XX000 when `key` is less than the one before;
-    /// 0A000 for a record above 4 kB, which is to be inserted instead.
+    /// 54000 for a key or record that is too long; XX000 when `key` is less than the one before.
     pub fn append(&mut self, key: &[u8], record: &[u8]) -> Result<bool> {
         check_key(key)?;
-        check_record(record)?;
-        if record.len() > RECORD_INLINE_MOST {
-            return Err(Error::not_supported("a long record in a bulk load"));
-        }
         if let Some(last) = &self.last {
             if key == last.as_slice() {
                 return Ok(false);
@@ -64,6 +57,10 @@ impl<'t> BulkBuilder<'t> {
             if key < last.as_slice() {
                 return Err(Error::internal("records for a bulk load are not sorted"));
             }
+        }
+        let stored = self.transaction.store_record(&self.tree, record)?;
+        let (record, flags) = (stored.bytes(), stored.flags());
+        if let Some(last) = &self.last {
             let cut = separator(last, key);
             // A key that shares less with the others than they do among themselves takes the prefix they
             // were counted with: what filled one leaf then fills several.
@@ -82,7 +79,7 @@ impl<'t> BulkBuilder<'t> {
         }
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(record);
-        self.lengths.push((key.len(), record.len()));
+        self.lengths.push((key.len(), record.len(), flags));
         match &mut self.last {
             Some(last) => {
                 last.clear();
@@ -105,11 +102,11 @@ impl<'t> BulkBuilder<'t> {
         crate::wait::check_interrupt()?;
         self.engine.with_room(|| {
             let mut rest = self.bytes.as_slice();
-            let entries = self.lengths.iter().map(|(key, record)| {
+            let entries = self.lengths.iter().map(|(key, record, flags)| {
                 let (this, after) = rest.split_at(key + record);
                 rest = after;
                 let (key, record) = this.split_at(*key);
-                (key, record, 0u8)
+                (key, record, *flags)
             });
             self.tree.append_leaf(&self.engine.pager, entries, next)
         })?;
@@ -133,9 +130,9 @@ impl<'t> BulkBuilder<'t> {
 
     fn flush_half(&mut self) -> Result<()> {
         let rest = self.lengths.split_off(self.lengths.len() / 2);
-        let cut_at: usize = self.lengths.iter().map(|(key, record)| key + record).sum();
+        let cut_at: usize = self.lengths.iter().map(|(key, record, _)| key + record).sum();
         let after = self.bytes.split_off(cut_at);
-        let Some(((key_len, record_len), (next_len, _))) = self.lengths.last().zip(rest.first()) else {
+        let Some(((key_len, record_len, _), (next_len, ..))) = self.lengths.last().zip(rest.first()) else {
             return Err(Error::internal("a single record does not fit in a leaf"));
         };
         let last_at = cut_at - key_len - record_len;

@@ -125,8 +125,10 @@ impl Engine {
     }
 
     /// Writes the directory's record first: if the process dies before the root is there, undoing the
-    /// record finds nothing to free.
+    /// record finds nothing to free. A tombstone of the same tree, whose creation failed before, is freed first:
+    /// written over, it would lose its root, and undo would bring it back empty.
     pub fn create_tree(&self, write: &Write<'_>, id: u64) -> Result<Arc<Tree>> {
+        self.finish_drop(id)?;
         let root = self.pager.reserve(FREE)?;
         let release = |_: &Error| self.pager.space.release(root);
         let directory = self.directory.root();

@@ -19,6 +19,7 @@ use crate::btree::tree::check_key;
 use crate::buffer::Access;
 use crate::buffer::guard::Held;
 use crate::bulk::BulkBuilder;
+use crate::compress::COMPRESS_LEAST;
 use crate::engine::{Engine, QUICK_UNDO, Unfinished};
 use crate::mvcc::Snapshot;
 use crate::mvcc::advisory::{self, AdvisoryKey};
@@ -27,6 +28,7 @@ use crate::mvcc::table_lock::TableLock;
 use crate::mvcc::visibility::{Sight, sight};
 use crate::mvcc::wait_graph::deadline;
 use crate::mvcc::write::{Locked, Write, serialization_failure};
+use crate::overflow::Stored;
 use crate::scan::{self, Direction, KeyRange, Scan};
 use crate::store::{Store, TreeId};
 use crate::undo::version::Entry;
@@ -626,7 +628,15 @@ impl Transaction {
         }
         let tree = self.engine().tree_to_write(tree.0)?;
         self.inner.lock().loaded.push(tree.clone());
-        Ok(BulkBuilder::new(self.engine(), tree))
+        Ok(BulkBuilder::new(self, self.engine(), tree))
+    }
+
+    /// What a leaf of a tree in bulk build is to have of a record; the chunks of a long one are stored.
+    pub(crate) fn store_record<'r>(&self, tree: &Tree, record: &'r [u8]) -> Result<Stored<'r>> {
+        if record.len() <= COMPRESS_LEAST {
+            return Ok(Stored::Plain(record));
+        }
+        self.write(|write| self.engine().store_record(write, tree, record))
     }
 
     pub fn savepoint(&self) -> Savepoint {

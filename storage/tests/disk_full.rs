@@ -283,3 +283,59 @@ fn a_disk_that_copies_on_write_makes_writers_wait_and_loses_nothing() {
         sound(&store, seed);
     }
 }
+
+/// A tree that is made on demand, for long records here, is made in steps, and the disk may be full after any of
+/// them, several times. The tries leave nothing behind that the next one or the next open cannot take.
+#[test]
+fn a_tree_that_could_not_be_made_can_be_made_later() {
+    let long = vec![7; 9000];
+    let mut refused = 0;
+    for size in 0..60 {
+        let disk = SimDisk::new();
+        let options = StoreOptions { background: false, ..options() };
+        let open = || Store::open_on(Arc::new(disk.clone()), &options).unwrap();
+        let store = open();
+        disk.limit(Some(disk.used()), false);
+        // What is left in the log when it is full is something else each time.
+        let mut model = Model::new();
+        for step in 1u64.. {
+            let tx = begin(&store);
+            let (key, record) = ((step << 32).to_be_bytes(), vec![1; 50 + 7 * size]);
+            match tx.insert(TABLE, &key, &record) {
+                Ok(_) => {
+                    tx.commit().unwrap();
+                    model.insert(key.to_vec(), record);
+                }
+                Err(error) => {
+                    assert_eq!(error.code().as_str(), "53100", "{error:?}");
+                    break;
+                }
+            }
+        }
+        for key in 100..103u64 {
+            let tx = begin(&store);
+            match tx.insert(TABLE, &key.to_be_bytes(), &long) {
+                Ok(_) => {
+                    tx.commit().unwrap();
+                    model.insert(key.to_be_bytes().to_vec(), long.clone());
+                }
+                Err(error) => {
+                    assert_eq!(error.code().as_str(), "53100", "{error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        disk.limit(None, false);
+        drop(store);
+        let store = open();
+        assert!(store.check().unwrap().problems.is_empty());
+        let tx = begin(&store);
+        assert_eq!(tx.insert(TABLE, b"last", &long).unwrap(), InsertOutcome::Done);
+        model.insert(b"last".to_vec(), long.clone());
+        assert!(contents(&tx) == model, "size {size}");
+        tx.commit().unwrap();
+        store.close().unwrap();
+        assert!(open().check().unwrap().problems.is_empty());
+    }
+    assert!(refused > 0, "the disk was never full");
+}

@@ -229,3 +229,55 @@ fn one_large_record_after_another() {
     assert!(report.problems.is_empty(), "{:#?}", report.problems);
     store.close().unwrap();
 }
+
+#[test]
+fn long_records_are_loaded_in_bulk() {
+    let disk = Arc::new(SimDisk::new());
+    let store = Store::open_on(disk.clone(), &options()).unwrap();
+    let before = store.stats().pages_allocated;
+    let records = |i: usize| match i % 5 {
+        0 => text(50 + i),
+        1 => text(3_000 + i),
+        2 => noise(3_500 + i % 100),
+        3 => noise(300_000 + i),
+        _ => text(200_000 + i),
+    };
+    let load = |tx: &storage::Transaction| {
+        let tree = tx.create_tree().unwrap();
+        let mut builder = tx.bulk_build(tree).unwrap();
+        for i in 0..60usize {
+            assert!(builder.append(&i.to_be_bytes(), &records(i)).unwrap());
+            assert!(
+                !builder.append(&i.to_be_bytes(), &records(i + 1)).unwrap(),
+                "a duplicate leaves nothing"
+            );
+        }
+        assert_eq!(builder.finish().unwrap(), 60);
+        tree
+    };
+    let tx = store.begin(TransactionOptions::default());
+    load(&tx);
+    tx.rollback().unwrap();
+    for _ in 0..5 {
+        store.upkeep(storage::Upkeep::Sweeper).unwrap();
+    }
+    assert_eq!(store.stats().pages_allocated, before, "a load that was rolled back leaves no page");
+    let tx = store.begin(TransactionOptions::default());
+    let tree = load(&tx);
+    tx.commit().unwrap();
+    let same = |store: &Arc<Store>| {
+        let tx = store.begin(TransactionOptions::default());
+        for i in 0..60usize {
+            assert_eq!(
+                tx.get(tree, &i.to_be_bytes(), |found| found == records(i)).unwrap(),
+                Some(true),
+                "{i}"
+            );
+        }
+    };
+    same(&store);
+    drop(store);
+    let store = Store::open_on(disk, &options()).unwrap();
+    same(&store);
+    assert!(store.check().unwrap().problems.is_empty());
+}

@@ -105,6 +105,9 @@ codes! {
     // 42 syntax error or access rule violation
     SYNTAX_ERROR = b"42601";
     INSUFFICIENT_PRIVILEGE = b"42501";
+    INVALID_GRANT_OPERATION = b"0LP01";
+    PRIVILEGE_NOT_GRANTED = b"01007";
+    PRIVILEGE_NOT_REVOKED = b"01006";
     CANNOT_COERCE = b"42846";
     GROUPING_ERROR = b"42803";
     WINDOWING_ERROR = b"42P20";

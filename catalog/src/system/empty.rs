@@ -1,7 +1,7 @@
 //! Views of what this server does not have: they exist, so that clients may ask, and have no rows.
 //!
 //! Triggers, policies, rules, publications, foreign data, extensions, inheritance, text search,
-//! large objects, replication, per-object grants: a statement that would make one is refused.
+//! large objects, replication: a statement that would make one is refused.
 
 use super::{RowsFn, SystemContext};
 
@@ -17,7 +17,6 @@ const EMPTY: &[&str] = &[
     "pg_available_extensions",
     "pg_conversion",
     "pg_db_role_setting",
-    "pg_default_acl",
     "pg_enum",
     "pg_event_trigger",
     "pg_extension",

@@ -9,6 +9,7 @@ use super::privileges::is_member;
 use super::relations::{all_sequences, all_views, owner};
 use super::row::{NULL, row, yes_no};
 use super::{Family, SystemContext, constraints, definition};
+use crate::acl::{AclItem, AclKind, AclTarget, EVERYBODY, Rights, grant};
 use crate::catalog::{PG_CATALOG, Relation};
 use crate::object::{
     ConstraintDef, ConstraintKind, ForeignKeyAction, Identity, Persistence, RoleId, SequenceDef, TableDef,
@@ -41,10 +42,6 @@ pub(super) const VIEWS: Family = &[
 ];
 
 type Rows = Result<Vec<Vec<Value>>>;
-
-const TABLE_PRIVILEGES: [&str; 7] =
-    ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
-const COLUMN_PRIVILEGES: [&str; 4] = ["INSERT", "SELECT", "UPDATE", "REFERENCES"];
 
 /// True when the current role owns the relation, or owns the role that does.
 fn owns(cx: &SystemContext<'_>, relation: &Relation) -> bool {
@@ -642,21 +639,21 @@ fn referential_constraints(cx: &SystemContext<'_>) -> Rows {
 
 // ---- privileges ----
 
-/// Owners hold every privilege on what is theirs; everybody may read the system's views.
+/// What was granted on relations, or their owners have from the start.
 fn table_privileges(cx: &SystemContext<'_>) -> Rows {
     let database = cx.database_name();
     let mut rows = Vec::new();
     for relation in visible(cx) {
-        for (grantor, grantee, privilege) in grants(cx, relation, &TABLE_PRIVILEGES) {
+        for grant in grants(cx, &relation_items(cx, relation), AclKind::Table.all()) {
             rows.push(row![
-                grantor,
-                &grantee,
+                grant.grantor,
+                grant.grantee,
                 &database,
                 cx.schema_name(relation.schema()),
                 relation.name(),
-                privilege,
-                yes_no(grantee != "PUBLIC"),
-                yes_no(privilege == "SELECT"),
+                grant.privilege,
+                yes_no(grant.is_grantable),
+                yes_no(grant.privilege == "SELECT"),
             ]);
         }
     }
@@ -667,17 +664,21 @@ fn column_privileges(cx: &SystemContext<'_>) -> Rows {
     let database = cx.database_name();
     let mut rows = Vec::new();
     for relation in visible(cx) {
-        for (grantor, grantee, privilege) in grants(cx, relation, &COLUMN_PRIVILEGES) {
-            for column in columns_of(cx, relation) {
+        let whole = relation_items(cx, relation);
+        let own = cx.catalog.acl(AclTarget::Relation(relation.id()));
+        for (number, column) in (1i16..).zip(columns_of(cx, relation)) {
+            let mut items = whole.clone();
+            items.extend_from_slice(own.map_or(&[], |def| def.column(number)));
+            for grant in grants(cx, &items, AclKind::Column.all()) {
                 rows.push(row![
-                    &grantor,
-                    &grantee,
+                    grant.grantor,
+                    grant.grantee,
                     &database,
                     cx.schema_name(relation.schema()),
                     relation.name(),
                     column.name,
-                    privilege,
-                    yes_no(grantee != "PUBLIC"),
+                    grant.privilege,
+                    yes_no(grant.is_grantable),
                 ]);
             }
         }
@@ -685,17 +686,38 @@ fn column_privileges(cx: &SystemContext<'_>) -> Rows {
     Ok(rows)
 }
 
-/// Grantor, grantee and privilege, of those in `privileges`.
-fn grants<'p>(
-    cx: &SystemContext<'_>,
-    relation: &Relation,
-    privileges: &'p [&'static str],
-) -> Vec<(String, String, &'p str)> {
-    let owner = cx.role_name(RoleId(owner(relation)));
-    let mut grants: Vec<(String, String, &str)> =
-        privileges.iter().map(|privilege| (owner.clone(), owner.clone(), *privilege)).collect();
+fn relation_items(cx: &SystemContext<'_>, relation: &Relation) -> Vec<AclItem> {
+    let owner = RoleId(owner(relation));
+    let mut items = cx.catalog.acl_items(AclTarget::Relation(relation.id()), AclKind::Table, owner);
     if matches!(relation, Relation::Virtual(_)) {
-        grants.push((owner, "PUBLIC".to_string(), "SELECT"));
+        grant(&mut items, EVERYBODY, owner, Rights::SELECT, false);
+    }
+    items
+}
+
+struct Grant {
+    grantor: String,
+    grantee: String,
+    privilege: &'static str,
+    is_grantable: bool,
+}
+
+/// The rights among `wanted`, one by one. Owners may always pass theirs on.
+fn grants(cx: &SystemContext<'_>, items: &[AclItem], wanted: Rights) -> Vec<Grant> {
+    let mut grants = Vec::new();
+    for item in items {
+        for privilege in item.rights.and(wanted).words() {
+            let right = Rights::named(privilege).unwrap_or_default();
+            grants.push(Grant {
+                grantor: cx.role_name(item.grantor),
+                grantee: match item.grantee {
+                    EVERYBODY => "PUBLIC".to_string(),
+                    role => cx.role_name(role),
+                },
+                privilege,
+                is_grantable: item.grantable.has_any(right) || item.grantee == item.grantor,
+            });
+        }
     }
     grants
 }

@@ -8,8 +8,10 @@ use types::{DataType, Result, Value};
 
 use super::builtin::{operator_class, storage};
 use super::definition;
+use super::privileges::{column_acl, schema_acl, stored_acl};
 use super::row::{NULL, count_i16, int2_vector, oid_vector, row};
 use super::{RowsFn, SystemContext, VirtualTable};
+use crate::acl::AclTarget;
 use crate::catalog::Relation;
 use crate::object::{
     ConstraintKind, Identity, IndexDef, Persistence, RelationId, SequenceDef, TableDef, TreeNumber, ViewDef,
@@ -102,7 +104,7 @@ struct Class {
 }
 
 fn class(cx: &SystemContext<'_>) -> Rows {
-    Ok(cx.catalog.relations().map(|relation| class_row(relation, &describe(cx, relation))).collect())
+    Ok(cx.catalog.relations().map(|relation| class_row(cx, relation, &describe(cx, relation))).collect())
 }
 
 fn describe(cx: &SystemContext<'_>, relation: &Relation) -> Class {
@@ -156,7 +158,7 @@ pub(super) fn has_triggers(cx: &SystemContext<'_>, table: &TableDef) -> bool {
         || cx.catalog.referencing_tables(table.id).next().is_some()
 }
 
-fn class_row(relation: &Relation, class: &Class) -> Vec<Value> {
+fn class_row(cx: &SystemContext<'_>, relation: &Relation, class: &Class) -> Vec<Value> {
     const SHARED: [u32; 9] = [1213, 1214, 1260, 1261, 1262, 2396, 2964, 3592, 6000];
     let kind = kind_letter(relation);
     row![
@@ -190,7 +192,7 @@ fn class_row(relation: &Relation, class: &Class) -> Vec<Value> {
         0_u32,
         0_u32,
         0_u32,
-        NULL,
+        stored_acl(cx, AclTarget::Relation(relation.id())),
         NULL,
         NULL,
     ]
@@ -210,6 +212,7 @@ struct Attribute<'a> {
     generated: bool,
     dropped: bool,
     missing: Option<Value>,
+    acl: Value,
 }
 
 impl<'a> Attribute<'a> {
@@ -225,6 +228,7 @@ impl<'a> Attribute<'a> {
             generated: false,
             dropped: false,
             missing: None,
+            acl: Value::Null,
         }
     }
 
@@ -260,7 +264,7 @@ impl<'a> Attribute<'a> {
             true,
             0_i32,
             storage.collation,
-            NULL,
+            self.acl,
             NULL,
             NULL,
             missing,
@@ -272,7 +276,7 @@ fn attribute(cx: &SystemContext<'_>) -> Rows {
     let mut rows = Vec::new();
     for relation in cx.catalog.relations() {
         match relation {
-            Relation::Table(table) => table_attributes(table, &mut rows),
+            Relation::Table(table) => table_attributes(cx, table, &mut rows),
             Relation::Index { table, index } => {
                 let names = definition::index_column_names(table, index);
                 let types = index.columns.iter().map(|column| column.data_type);
@@ -284,7 +288,9 @@ fn attribute(cx: &SystemContext<'_>) -> Rows {
             }
             Relation::View(view) => {
                 for (at, column) in view.columns.iter().enumerate() {
-                    rows.push(Attribute::new(view.id, at, &column.name, column.data_type).row());
+                    let mut attribute = Attribute::new(view.id, at, &column.name, column.data_type);
+                    attribute.acl = column_acl(cx, view.id, attribute.number);
+                    rows.push(attribute.row());
                 }
             }
             Relation::Sequence(sequence) => {
@@ -304,7 +310,7 @@ fn attribute(cx: &SystemContext<'_>) -> Rows {
     Ok(rows)
 }
 
-fn table_attributes(table: &TableDef, rows: &mut Vec<Vec<Value>>) {
+fn table_attributes(cx: &SystemContext<'_>, table: &TableDef, rows: &mut Vec<Vec<Value>>) {
     for column in &table.columns {
         let dropped_name = format!("........pg.dropped.{}........", column.number);
         let attribute = Attribute {
@@ -318,6 +324,7 @@ fn table_attributes(table: &TableDef, rows: &mut Vec<Vec<Value>>) {
             generated: column.generated,
             dropped: column.dropped,
             missing: Some(column.missing.clone()).filter(|value| !value.is_null() && !column.dropped),
+            acl: column_acl(cx, table.id, column.number),
         };
         rows.push(attribute.row());
     }
@@ -473,7 +480,11 @@ pub(super) fn sequence_states(cx: &SystemContext<'_>) -> Rows {
 // ---- schemas, comments ----
 
 fn namespace(cx: &SystemContext<'_>) -> Rows {
-    Ok(cx.catalog.schemas().map(|schema| row![schema.id.0, &schema.name, schema.owner.0, NULL]).collect())
+    Ok(cx
+        .catalog
+        .schemas()
+        .map(|schema| row![schema.id.0, &schema.name, schema.owner.0, schema_acl(cx, schema)])
+        .collect())
 }
 
 /// Every comment: object, catalog the object is in, column, text.

@@ -2,8 +2,10 @@
 
 use types::{DataType, Result, Value};
 
+use super::privileges::{acl_value, stored_acl};
 use super::row::{NULL, array, row};
 use super::{RowsFn, SystemContext};
+use crate::acl::{AclKind, AclTarget};
 use crate::bootstrap::BOOTSTRAP_ROLE;
 use crate::object::RoleDef;
 
@@ -15,6 +17,7 @@ pub(super) const VIEWS: &[(&str, RowsFn)] = &[
     ("pg_group", groups),
     ("pg_auth_members", members),
     ("pg_database", databases),
+    ("pg_default_acl", default_acls),
 ];
 
 type Rows = Result<Vec<Vec<Value>>>;
@@ -130,8 +133,27 @@ fn databases(cx: &SystemContext<'_>) -> Rows {
                 "C",
                 NULL,
                 NULL,
-                NULL,
+                stored_acl(cx, AclTarget::Database(database.id)),
             ]
         })
         .collect())
+}
+
+fn default_acls(cx: &SystemContext<'_>) -> Rows {
+    let mut rows = Vec::new();
+    for def in cx.catalog.acls() {
+        let AclTarget::Defaults(role) = def.target else { continue };
+        for (position, default) in (0u32..).zip(&def.defaults) {
+            let kind = match default.kind {
+                AclKind::Sequence => 'S',
+                AclKind::Schema => 'n',
+                _ => 'r',
+            };
+            // They have no OIDs of their own: the role's, and which of its defaults it is.
+            let oid = role.0.wrapping_shl(4).wrapping_add(position);
+            let schema = default.schema.map_or(0, |schema| schema.0);
+            rows.push(row![oid, role.0, schema, kind, acl_value(cx, &default.items)]);
+        }
+    }
+    Ok(rows)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use catalog::{ConstraintKind, Identity, Object, RelationId, TableDef};
 use expr::Expr;
-use planner::ddl::{AlterTable, AlterTableAction, NewConstraint, NewConstraintIndex, NewConstraintKind};
+use planner::ddl::{
+    AlterTable, AlterTableAction, NewConstraint, NewConstraintIndex, NewConstraintKind, ObjectId,
+};
 use planner::physical::plan::ForeignKeyCheck;
 use types::row::decimal_scale;
 use types::{Batch, Data, Error, Result, SqlState, Validity, Value, Vector};
@@ -78,6 +80,7 @@ impl Work<'_> {
             }
             AlterTableAction::DropColumn { column, objects } => {
                 objects.iter().try_for_each(|object| self.drop_object(*object))?;
+                self.forget_column_acl(id, *column)?;
                 self.edit_table(id, |table| mark_dropped(table, *column))
             }
             AlterTableAction::AlterColumnType { column, data_type, value, rewrite, default } => {
@@ -176,7 +179,7 @@ impl Work<'_> {
                         known.initially_deferred = *initially_deferred;
                     }
                 }),
-            AlterTableAction::SetOwner(owner) => self.edit_table(id, |table| table.owner = *owner),
+            AlterTableAction::SetOwner(owner) => self.set_owner(ObjectId::Table(id), *owner),
         }
     }
 

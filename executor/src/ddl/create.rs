@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::{AclKind, AclTarget};
 use catalog::{
     ConstraintDef, ConstraintId, ConstraintKind, ForeignKey, IndexDef, Object, ObjectId as StoredId,
     RelationId, RoleId, SequenceDef, TableDef, ViewDef,
@@ -56,6 +57,7 @@ impl Work<'_> {
             table.constraints.push(constraint);
         }
         self.put(Object::Table(Arc::new(table)));
+        self.begin_acl(AclTarget::Relation(id), AclKind::Table, create.owner, Some(create.schema));
         Ok(id)
     }
 
@@ -145,6 +147,9 @@ impl Work<'_> {
             depends_on: create.depends_on.clone(),
             comment,
         })));
+        if create.replaces.is_none() {
+            self.begin_acl(AclTarget::Relation(id), AclKind::Table, create.owner, Some(create.schema));
+        }
         Ok(())
     }
 
@@ -170,6 +175,7 @@ impl Work<'_> {
             owned_by,
             comment: None,
         })));
+        self.begin_acl(AclTarget::Relation(id), AclKind::Sequence, owner, Some(new.schema));
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use catalog::TableDef;
+use catalog::acl::Rights;
 use expr::Expr;
 use parser::ast;
 use types::{Error, Result, SqlState};
@@ -44,8 +45,9 @@ pub fn bind_copy_from(
     let eval = cx.eval_context();
     let coercer = expr::Coercer::new(&eval, Vec::new());
     let mut binder = Binder::new(cx, &coercer);
-    let table = binder.target_table(relation, "copy to")?;
+    let table = binder.target_table(relation, "copy to", Rights::INSERT)?;
     let ordinals = copied_columns(&table, columns)?;
+    binder.note_columns(&table, Rights::INSERT, &ordinals);
     let inputs = as_inputs(&table);
     let mut defaults = Vec::new();
     let mut generated = Vec::new();

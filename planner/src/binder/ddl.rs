@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::Rights;
 use catalog::{Relation, TableDef};
 use parser::ast::{self, Node, ObjectRef, ObjectType};
 use types::{Error, Result, Span, SqlState};
@@ -38,7 +39,10 @@ impl Binder<'_> {
             Node::GrantRole(grant) => self.grant_role(grant, &mut notices)?,
             Node::CreateDatabase(create) => self.create_database(create)?,
             Node::DropDatabase(drop) => self.drop_database(drop, &mut notices)?,
-            Node::Vacuum(vacuum) => self.analyze(vacuum)?,
+            Node::Vacuum(vacuum) => self.analyze(vacuum, &mut notices)?,
+            Node::Grant(grant) => self.grant(grant, &mut notices)?,
+            Node::AlterDefaultPrivileges(alter) => self.alter_default_privileges(alter)?,
+            Node::Owned(owned) => self.owned(owned, &mut notices)?,
             Node::CreateExtension(create) if create.if_not_exists && create.name == "plpgsql" => Ddl::Nothing,
             Node::CreateType(_)
             | Node::CreateDomain(_)
@@ -49,9 +53,6 @@ impl Binder<'_> {
             | Node::AlterEnum(_)
             | Node::AlterFunction(_)
             | Node::AlterDatabase(_)
-            | Node::Grant(_)
-            | Node::AlterDefaultPrivileges(_)
-            | Node::Owned(_)
             | Node::Refresh(_) => return Err(unsupported(node)),
             _ => return Ok(None),
         };
@@ -175,7 +176,8 @@ impl Binder<'_> {
             }
             return Err(Error::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists")));
         }
-        self.check_may_create_schema()?;
+        self.check_may_create_schema(self.cx.role)?;
+        self.check_member(owner)?;
         if !create.elements.is_empty() {
             return Err(Error::not_supported("CREATE SCHEMA with its objects in one statement")
                 .with_hint("Create the schema first, then what it holds.")
@@ -190,7 +192,7 @@ impl Binder<'_> {
         let mut tables: Vec<Arc<TableDef>> = Vec::new();
         for range in &truncate.relations {
             let relation = self.find_relation(range).map_err(Error::without_span)?;
-            self.check_access(&relation)?;
+            self.check_rights(&relation, Rights::TRUNCATE)?;
             let table = match relation {
                 Relation::Table(table) => table,
                 other => {
@@ -224,6 +226,7 @@ impl Binder<'_> {
                         other.name
                     )));
                 }
+                self.check_rights(&Relation::Table(Arc::clone(&other)), Rights::TRUNCATE)?;
                 notices.push(skipping(format!("truncate cascades to table \"{}\"", other.name)));
                 tables.push(other);
             }
@@ -243,7 +246,7 @@ impl Binder<'_> {
     }
 
     /// ANALYZE, and VACUUM, of which only its ANALYZE does anything: no space waits to be reclaimed.
-    fn analyze(&mut self, vacuum: &ast::VacuumStmt) -> Result<Ddl> {
+    fn analyze(&mut self, vacuum: &ast::VacuumStmt, notices: &mut Vec<Error>) -> Result<Ddl> {
         let mut analyze = !vacuum.is_vacuum;
         for option in &vacuum.options {
             match option.name.as_str() {
@@ -274,6 +277,14 @@ impl Binder<'_> {
                 // PostgreSQL only warns about views and the like.
                 _ => continue,
             };
+            if !self.may_analyze(&table) {
+                let verb = if vacuum.is_vacuum { "vacuum" } else { "analyze" };
+                notices.push(Error::new(
+                    SqlState::WARNING,
+                    format!("skipping \"{}\" --- only table or database owner can {verb} it", table.name),
+                ));
+                continue;
+            }
             let mut ordinals = Vec::with_capacity(columns.len());
             for name in columns {
                 let ordinal = table.column_index(name).ok_or_else(|| {
@@ -291,10 +302,17 @@ impl Binder<'_> {
                 self.cx
                     .catalog
                     .tables()
+                    .filter(|table| self.may_analyze(table))
                     .map(|table| Analyze { table: Arc::clone(table), columns: Vec::new() }),
             );
         }
         Ok(if analyze { Ddl::Analyze(targets) } else { Ddl::Nothing })
+    }
+
+    fn may_analyze(&self, table: &TableDef) -> bool {
+        let mut databases = self.cx.catalog.databases();
+        let database = databases.find(|database| database.id == self.cx.database);
+        self.acts_for(table.owner) || database.is_some_and(|database| self.acts_for(database.owner))
     }
 
     fn comment(&mut self, comment: &ast::CommentStmt) -> Result<Ddl> {
@@ -309,11 +327,16 @@ impl Binder<'_> {
                 self.check_kind(&relation, comment.object_type)?;
                 relation_object(&relation)
             }
-            (ObjectRef::Name(name), ObjectType::Schema) => ObjectId::Schema(self.schema_named(name)?),
+            (ObjectRef::Name(name), ObjectType::Schema) => {
+                let schema = self.schema_named(name)?;
+                self.check_schema_owner(schema)?;
+                ObjectId::Schema(schema)
+            }
             (ObjectRef::On { name, table }, ObjectType::Constraint) => {
                 let Relation::Table(table) = self.relation_named(table)? else {
                     return Err(Error::undefined_table(&table.parts.join(".")));
                 };
+                self.check_owner(&Relation::Table(Arc::clone(&table)))?;
                 let constraint = table.constraints.iter().find(|constraint| constraint.name == *name);
                 let constraint = constraint.ok_or_else(|| undefined_constraint(name, &table.name))?;
                 ObjectId::Constraint(table.id, constraint.id)
@@ -322,10 +345,16 @@ impl Binder<'_> {
                 let name = name.parts.join(".");
                 let database =
                     self.cx.catalog.database_by_name(&name).ok_or_else(|| undefined_database(&name))?;
+                self.check_database_owner(database)?;
                 ObjectId::Database(database.id)
             }
             (ObjectRef::Name(name), ObjectType::Role) => {
-                ObjectId::Role(self.role_named(&name.parts.join("."))?.id)
+                let role = self.role_named(&name.parts.join("."))?;
+                self.check_may_alter_role(
+                    &role,
+                    &format!("must be member of role \"{}\" to comment upon it", role.name),
+                )?;
+                ObjectId::Role(role.id)
             }
             (object, kind) => {
                 return Err(Error::not_supported(format!("COMMENT ON {}", kind.keyword())).at(object.span()));
@@ -347,6 +376,10 @@ impl Binder<'_> {
         };
         let table_name = ast::QualifiedName { parts: table.to_vec(), span: name.span };
         let relation = self.relation_named(&table_name)?;
+        // PostgreSQL says "relation" where it speaks of a column.
+        if super::rights::owner_of(&relation).is_some_and(|owner| !self.acts_for(owner)) {
+            return Err(super::rights::denied(format!("must be owner of relation {}", relation.name())));
+        }
         let number = match &relation {
             Relation::Table(table) => table
                 .column_index(column)
@@ -443,9 +476,6 @@ fn unsupported(node: &Node) -> Error {
     let command = parser::statement::command_tag(node);
     let error = Error::not_supported(&command);
     match node {
-        Node::Grant(_) => {
-            error.with_hint("Owners and superusers may do everything; rights are not granted one by one yet.")
-        }
         Node::CreateExtension(_) => error.with_hint("There are no extensions."),
         _ => error,
     }

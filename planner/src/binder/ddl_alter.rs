@@ -13,6 +13,7 @@ use super::Binder;
 use super::ddl::{relation_object, skipping, undefined_constraint};
 use super::ddl_table::{Draft, check_column_type, inputs_of, refuse_subquery};
 use super::object_name::Taken;
+use super::rights::denied;
 use super::scope::Clause;
 use super::stored::{as_inputs, parse_expr};
 use crate::ddl::{AlterSequence, AlterTable, AlterTableAction as Action, Ddl, ObjectId, OwnedSequence};
@@ -36,6 +37,7 @@ impl Binder<'_> {
         // OWNER TO works on every kind of relation.
         if let [ast::AlterTableCmd { kind: Kind::Owner(role), .. }] = alter.commands.as_slice() {
             let owner = self.role(role)?.id;
+            self.check_may_give(owner, Some(relation.schema()))?;
             return Ok(Ddl::SetOwner { object: relation_object(&relation), owner });
         }
         self.check_kind(&relation, alter.object_type)?;
@@ -328,7 +330,11 @@ impl Binder<'_> {
                     initially_deferred,
                 });
             }
-            Kind::Owner(role) => actions.push(Action::SetOwner(self.role(role)?.id)),
+            Kind::Owner(role) => {
+                let owner = self.role(role)?.id;
+                self.check_may_give(owner, Some(draft.schema))?;
+                actions.push(Action::SetOwner(owner));
+            }
             Kind::SetOptions { options, reset } => {
                 super::storage_parameter::check(options, false, *reset, notices)?;
             }
@@ -627,6 +633,8 @@ impl Binder<'_> {
                     return Err(Error::internal("schema without a name"));
                 };
                 let schema = self.schema_named(name)?;
+                self.check_schema_owner(schema)?;
+                self.check_may_create_schema(self.cx.role)?;
                 if self.cx.catalog.schema_by_name(&new_name).is_some() {
                     return Err(Error::new(
                         SqlState::DUPLICATE_SCHEMA,
@@ -640,6 +648,7 @@ impl Binder<'_> {
                     return Err(Error::internal("role without a name"));
                 };
                 let role = self.role_named(&name.parts.join("."))?;
+                self.check_may_alter_role(&role, "permission denied to rename role")?;
                 if self.cx.catalog.role_by_name(&new_name).is_some() {
                     return Err(Error::new(
                         SqlState::DUPLICATE_OBJECT,
@@ -656,6 +665,11 @@ impl Binder<'_> {
                 let database = self.cx.catalog.database_by_name(&name).ok_or_else(|| {
                     Error::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
                 })?;
+                self.check_database_owner(database)?;
+                let creates = |role: &catalog::RoleDef| role.superuser || role.create_db;
+                if !self.cx.catalog.role(self.cx.role).is_some_and(|role| creates(role)) {
+                    return Err(denied("permission denied to rename database"));
+                }
                 if self.cx.catalog.database_by_name(&new_name).is_some() {
                     return Err(Error::new(
                         SqlState::DUPLICATE_DATABASE,
@@ -804,6 +818,7 @@ impl Binder<'_> {
             .schema_by_name(&alter.new_schema)
             .ok_or_else(|| catalog::catalog::undefined_schema(&alter.new_schema))?
             .id;
+        self.check_may_create(schema)?;
         if self.cx.catalog.relation_in(schema, relation.name()).is_some() {
             return Err(Error::new(
                 SqlState::DUPLICATE_TABLE,
@@ -817,18 +832,35 @@ impl Binder<'_> {
     pub(super) fn alter_owner(&mut self, alter: &ast::AlterOwnerStmt) -> Result<Ddl> {
         let owner = self.role(&alter.new_owner)?.id;
         let object = match (&alter.object, alter.object_type) {
-            (ObjectRef::Name(name), ObjectType::Schema) => ObjectId::Schema(self.schema_named(name)?),
+            (ObjectRef::Name(name), ObjectType::Schema) => {
+                let schema = self.schema_named(name)?;
+                self.check_schema_owner(schema)?;
+                self.check_may_give(owner, None)?;
+                self.check_may_create_schema(self.cx.role)?;
+                ObjectId::Schema(schema)
+            }
             (ObjectRef::Name(name), ObjectType::Database) => {
                 let name = name.parts.join(".");
                 let database = self.cx.catalog.database_by_name(&name).ok_or_else(|| {
                     Error::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
                 })?;
+                self.check_database_owner(database)?;
+                self.check_may_give(owner, None)?;
+                let creates = |role: &catalog::RoleDef| role.superuser || role.create_db;
+                if !self.cx.catalog.role(self.cx.role).is_some_and(|role| creates(role)) {
+                    return Err(denied("permission denied to change owner of database"));
+                }
                 ObjectId::Database(database.id)
             }
             (
                 ObjectRef::Name(name),
                 ObjectType::Table | ObjectType::View | ObjectType::Sequence | ObjectType::Index,
-            ) => relation_object(&self.relation_named(name)?),
+            ) => {
+                let relation = self.relation_named(name)?;
+                self.check_owner(&relation)?;
+                self.check_may_give(owner, Some(relation.schema()))?;
+                relation_object(&relation)
+            }
             _ => {
                 return Err(Error::not_supported(format!(
                     "ALTER {} … OWNER TO",

@@ -3,6 +3,7 @@
 //! Each gets PostgreSQL's name (`t_pkey`, `t_a_key`, `t_a_check`, `t_a_fkey`) unless it has one; keys bring their
 //! index. Follows `parse_utilcmd.c` and `tablecmds.c`.
 
+use catalog::acl::Rights;
 use catalog::{ColumnDef, IndexColumn, Relation};
 use parser::ast;
 use types::{Error, Result, Span, SqlState};
@@ -267,6 +268,17 @@ impl Binder<'_> {
             &draft.columns
         } else {
             let relation = self.find_relation(&foreign.table).map_err(Error::without_span)?;
+            let numbers: Vec<i16> = match &relation {
+                Relation::Table(table) => {
+                    let named = foreign.referenced.iter();
+                    let by_key = table.primary_key().filter(|_| foreign.referenced.is_empty());
+                    let keys = by_key.iter().flat_map(|key| key.columns.iter().filter_map(|key| key.column));
+                    let ordinals = named.filter_map(|name| table.column_index(name)).chain(keys);
+                    ordinals.filter_map(|at| table.columns.get(at)).map(|column| column.number).collect()
+                }
+                _ => Vec::new(),
+            };
+            self.check_column_rights(&relation, Rights::REFERENCES, &numbers)?;
             match relation {
                 Relation::Table(table) => other = table,
                 found => {

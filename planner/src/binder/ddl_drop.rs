@@ -161,7 +161,10 @@ impl Binder<'_> {
             };
             error.with_hint(format!("Use DROP {word} to remove {article} {}.", word.to_lowercase()))
         })?;
-        self.check_owner(&relation)?;
+        let schema = self.cx.catalog.schema(relation.schema());
+        if !schema.is_some_and(|schema| self.acts_for(schema.owner)) {
+            self.check_owner(&relation)?;
+        }
         if let Relation::Index { table, index } = &relation
             && let Some(constraint) = constraint_of(table, index.id)
         {

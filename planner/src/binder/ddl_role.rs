@@ -8,6 +8,7 @@ use types::{DataType, Error, Result, SqlState};
 
 use super::Binder;
 use super::ddl::{invalid_parameter, skipping, undefined_database};
+use super::rights::denied;
 use crate::ddl::Ddl;
 
 impl Binder<'_> {
@@ -177,6 +178,16 @@ impl Binder<'_> {
         Ok(role)
     }
 
+    /// 42501 with `message` unless the role creates roles, and is a superuser if `role` is.
+    pub(super) fn check_may_alter_role(&self, role: &RoleDef, message: &str) -> Result<()> {
+        let Some(own) = self.cx.catalog.role(self.cx.role) else { return Err(denied(message)) };
+        match own.superuser || own.create_role && !role.superuser {
+            true => Ok(()),
+            false if role.superuser => Err(denied("must be superuser to alter superusers")),
+            false => Err(denied(message)),
+        }
+    }
+
     fn check_may_manage_roles(&self, what: &str) -> Result<()> {
         let allowed =
             self.cx.catalog.role(self.cx.role).is_some_and(|role| role.superuser || role.create_role);
@@ -266,7 +277,7 @@ impl Binder<'_> {
     /// What a role owns, as DROP ROLE lists it.
     fn owned_objects(&self, role: RoleId) -> Vec<String> {
         let catalog = self.cx.catalog;
-        let mut owned = Vec::new();
+        let mut owned = self.granted_objects(role);
         for database in catalog.databases().filter(|database| database.owner == role) {
             owned.push(format!("owner of database {}", database.name));
         }
@@ -375,20 +386,9 @@ impl Binder<'_> {
         if database.id == self.cx.database {
             return Err(Error::new(SqlState::OBJECT_IN_USE, "cannot drop the currently open database"));
         }
-        let superuser = self.cx.catalog.role(self.cx.role).is_some_and(|role| role.superuser);
-        if !superuser && database.owner != self.cx.role {
-            return Err(Error::new(
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                format!("must be owner of database {}", drop.name),
-            ));
-        }
+        self.check_database_owner(database)?;
         Ok(Ddl::DropDatabase { id: database.id, force: drop.force })
     }
-}
-
-/// 42501.
-fn denied(message: impl Into<String>) -> Error {
-    Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
 }
 
 /// 0LP01.

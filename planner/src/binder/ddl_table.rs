@@ -3,6 +3,7 @@
 //! Serial and identity columns get their sequences; defaults are bound, and kept as the text that they print as.
 //! Constraints are in `ddl_constraint.rs`. Follows `parse_utilcmd.c` and `heap.c`.
 
+use catalog::acl::Rights;
 use catalog::{ColumnDef, Identity, IndexColumn, Relation, SchemaId, TableDef};
 use expr::print::{print, quote_identifier};
 use expr::{CastContext, Expr, Volatility, walk};
@@ -197,7 +198,12 @@ impl Binder<'_> {
             )
             .with_detail("System catalog modifications are currently disallowed."));
         }
-        self.check_may_create(schema)?;
+        if let Some(name) = &range.schema
+            && !self.cx.catalog.schema_rights(self.acting, schema).has_any(Rights::USAGE.or(Rights::CREATE))
+        {
+            return Err(super::rights::denied(format!("permission denied for schema {name}")).at(range.span));
+        }
+        self.check_may_create(schema).map_err(|error| error.at(range.span))?;
         Ok(schema)
     }
 
@@ -531,7 +537,9 @@ impl Binder<'_> {
         draft: &mut Draft<'_>,
         like: &ast::TableLike,
     ) -> Result<std::sync::Arc<TableDef>> {
-        let table = match self.find_relation(&like.relation)? {
+        let found = self.find_relation(&like.relation)?;
+        self.check_rights(&found, Rights::SELECT)?;
+        let table = match found {
             Relation::Table(table) => table,
             other => {
                 return Err(Error::not_supported(format!(

@@ -62,6 +62,7 @@ impl Binder<'_> {
             columns.push(ViewColumn { name: name.clone(), data_type: column.data_type });
         }
         let name = &create.relation.name;
+        let mut owner = self.cx.role;
         let replaces = match self.cx.catalog.relation_in(schema, name) {
             None => None,
             Some(_) if !create.or_replace => {
@@ -70,7 +71,9 @@ impl Binder<'_> {
                     format!("relation \"{name}\" already exists"),
                 ));
             }
-            Some(Relation::View(view)) => {
+            Some(relation @ Relation::View(view)) => {
+                self.check_owner(relation)?;
+                owner = view.owner;
                 check_replacement(&view.columns, &columns)?;
                 Some(view.id)
             }
@@ -88,7 +91,7 @@ impl Binder<'_> {
         Ok(Ddl::CreateView(Box::new(CreateView {
             schema,
             name: name.clone(),
-            owner: self.cx.role,
+            owner,
             persistence: catalog::Persistence::Permanent,
             columns,
             definition,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::Rights;
 use catalog::{ColumnDef, ConstraintKind, Identity, IndexDef, Relation, TableDef};
 use expr::{ColumnId, Expr};
 use parser::ast::{self, SelectBody};
@@ -52,7 +53,7 @@ impl Binder<'_> {
 
     fn insert_here(&mut self, insert: &ast::InsertStmt) -> Result<BoundChange> {
         let pending = self.with_clause(insert.with.as_deref())?;
-        let table = self.target_table(&insert.relation, "insert into")?;
+        let table = self.target_table(&insert.relation, "insert into", Rights::INSERT)?;
         let targets = self.insert_targets(&table, insert)?;
         self.level().relations.push(RelationEntry {
             name: alias_name(&insert.relation),
@@ -78,6 +79,7 @@ impl Binder<'_> {
             None => None,
         };
         let item = self.row_item(&table, &insert.relation, &row);
+        self.note_row_readers(&table, &row);
         self.level().items = vec![item];
         let (returning, output) = self.returning(&insert.returning)?;
         let plan = LogicalPlan::Insert(Insert {
@@ -93,9 +95,14 @@ impl Binder<'_> {
     }
 
     /// The table a change is made to. 42P01; 42809 and 0A000 for what is no table.
-    pub(super) fn target_table(&mut self, range: &ast::RangeVar, verb: &str) -> Result<Arc<TableDef>> {
+    pub(super) fn target_table(
+        &mut self,
+        range: &ast::RangeVar,
+        verb: &str,
+        rights: Rights,
+    ) -> Result<Arc<TableDef>> {
         let relation = self.find_relation(range)?;
-        self.check_access(&relation)?;
+        self.note_access(&relation, rights);
         self.relations.insert(relation.id());
         match relation {
             Relation::Table(table) => Ok(table),
@@ -165,6 +172,7 @@ impl Binder<'_> {
             })?;
         }
         let given: Vec<usize> = targets.iter().take(width).copied().collect();
+        self.note_columns(table, Rights::INSERT, &given);
         let mut defaults: Vec<Option<Expr>> = vec![None; table.columns.len()];
         let mut bound = Vec::with_capacity(rows.len());
         let before = std::mem::replace(&mut self.level().clause, Clause::InsertValues);
@@ -234,6 +242,8 @@ impl Binder<'_> {
         check_width(targets, insert, query.columns.len(), |at| {
             query.columns.get(at).map(|column| column.span).unwrap_or_default()
         })?;
+        let given: Vec<usize> = targets.iter().take(query.columns.len()).copied().collect();
+        self.note_columns(table, Rights::INSERT, &given);
         let mut exprs = Vec::with_capacity(table.columns.len());
         for (ordinal, column) in table.columns.iter().enumerate() {
             let source =
@@ -300,6 +310,7 @@ impl Binder<'_> {
             .at(clause.span));
         }
         let existing = self.row_columns(table, alias);
+        self.note_row_readers(table, &existing);
         let excluded = self.row_columns(table, "excluded");
         let target = self.row_item(table, &insert.relation, &existing);
         let mut proposed = self.row_item(table, &insert.relation, &excluded);
@@ -345,7 +356,14 @@ impl Binder<'_> {
                         ));
                     }
                 };
-                Ok(table.indexes.iter().filter(|other| other.id == *index).cloned().collect())
+                let found: Vec<_> =
+                    table.indexes.iter().filter(|other| other.id == *index).cloned().collect();
+                let keys: Vec<usize> = found
+                    .iter()
+                    .flat_map(|index| index.columns.iter().filter_map(|key| key.column))
+                    .collect();
+                self.note_columns(table, Rights::SELECT, &keys);
+                Ok(found)
             }
             ast::ConflictTarget::Index { elements, where_ } => {
                 let inputs = super::stored::as_inputs(table);
@@ -356,6 +374,7 @@ impl Binder<'_> {
                             let ordinal = table
                                 .column_index(name)
                                 .ok_or_else(|| Error::undefined_column(name).at(element.span))?;
+                            self.note_columns(table, Rights::SELECT, &[ordinal]);
                             let column = table.columns.get(ordinal).map_or(DataType::TEXT, |c| c.data_type);
                             Expr::input(ordinal, column)
                         }
@@ -396,7 +415,7 @@ impl Binder<'_> {
 
     fn update_here(&mut self, update: &ast::UpdateStmt) -> Result<BoundChange> {
         let pending = self.with_clause(update.with.as_deref())?;
-        let table = self.target_table(&update.relation, "update")?;
+        let table = self.target_table(&update.relation, "update", Rights::UPDATE)?;
         let (mut plan, row_key, old) = self.target_scan(&table, &update.relation, &update.from)?;
         let mut assigned = self.assignments(&table, &update.set)?;
         if let Some(condition) = &update.where_ {
@@ -436,6 +455,7 @@ impl Binder<'_> {
         let row = self.row_columns(&table, &alias);
         let checks = self.checks(&table, &as_exprs(&row, &table))?;
         // RETURNING sees the new row, and the other relations as they were.
+        self.note_row_readers(&table, &row);
         let item = self.row_item(&table, &update.relation, &row);
         if let Some(first) = self.level().items.first_mut() {
             *first = item;
@@ -488,6 +508,10 @@ impl Binder<'_> {
         let before = std::mem::replace(&mut self.level().clause, Clause::UpdateSource);
         let result = self.assignment_list(table, set);
         self.level().clause = before;
+        if let Ok(assigned) = &result {
+            let ordinals: Vec<usize> = assigned.values.iter().map(|(ordinal, _)| *ordinal).collect();
+            self.note_columns(table, Rights::UPDATE, &ordinals);
+        }
         result
     }
 
@@ -652,7 +676,7 @@ impl Binder<'_> {
 
     fn delete_here(&mut self, delete: &ast::DeleteStmt) -> Result<BoundChange> {
         let pending = self.with_clause(delete.with.as_deref())?;
-        let table = self.target_table(&delete.relation, "delete from")?;
+        let table = self.target_table(&delete.relation, "delete from", Rights::DELETE)?;
         let (mut plan, row_key, old) = self.target_scan(&table, &delete.relation, &delete.using)?;
         if let Some(condition) = &delete.where_ {
             let predicate = self.condition(condition, Clause::Where)?.into_conjuncts();

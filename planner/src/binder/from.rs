@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::Rights;
 use catalog::{Relation, TableDef, ViewDef};
 use expr::{ColumnId, Expr, TableFunctionCall, WindowCall};
 use parser::ast::{self, Node, TableRef};
@@ -118,7 +119,7 @@ impl Binder<'_> {
                 ))
                 .with_hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references.")
         })?;
-        self.check_access(&relation)?;
+        self.note_access(&relation, Rights::SELECT);
         self.relations.insert(relation.id());
         match relation {
             Relation::Table(table) => self.table(&table, range, false),
@@ -174,6 +175,9 @@ impl Binder<'_> {
             let whole: Vec<String> = whole.into_iter().flatten().cloned().collect();
             self.check_catalog_name(catalog, &whole, range.span)?;
         }
+        if let Some(schema) = &range.schema {
+            self.check_schema_usage(schema).map_err(|error| error.at(range.span))?;
+        }
         let found = self.cx.catalog.find_relation(range.schema.as_deref(), &range.name, &self.search);
         match found {
             Ok(Some(relation)) => Ok(relation.clone()),
@@ -207,6 +211,7 @@ impl Binder<'_> {
             columns.push(ItemColumn { name: column.name.clone(), expr: Expr::column(id, column.data_type) });
             scanned.push((id, ordinal));
         }
+        self.note_row_readers(table, &scanned);
         let row_key = row_key.then(|| {
             self.columns.add(ColumnEntry {
                 name: "row key".to_string(),
@@ -254,6 +259,8 @@ impl Binder<'_> {
                 query.columns.len()
             )));
         }
+        let numbers: Vec<(ColumnId, i16)> = query.columns.iter().map(|column| column.id).zip(1..).collect();
+        self.note_readers(view.id, numbers);
         let item = self.item(range, Some(view.id), columns)?;
         let hidden = range.alias.is_some().then(|| view.name.clone());
         Ok(self.single(query.plan, item, hidden, None))
@@ -268,7 +275,7 @@ impl Binder<'_> {
         let Node::Select(select) = &statement.node else {
             return Err(Error::internal(format!("view \"{}\" is not a SELECT", view.name)));
         };
-        let search = self.cx.catalog.search_schemas(&view.search_path, self.cx.role_name());
+        let search = self.cx.catalog.named_schemas(&view.search_path, self.cx.role_name());
         let search = std::mem::replace(&mut self.search, search);
         let acting = std::mem::replace(&mut self.acting, view.owner);
         let outside = std::mem::take(&mut self.relations);
@@ -661,6 +668,8 @@ impl Binder<'_> {
             let l = using_column(&left.columns, name, "left")?;
             let r = using_column(&right.columns, name, "right")?;
             let (lt, rt) = (l.data_type(), r.data_type());
+            self.note_read(&l.columns());
+            self.note_read(&r.columns());
             on.push(self.coercer.operator("=", Some(l.clone()), r.clone(), span)?);
             let common = self.coercer.common_type(&[lt, rt], "JOIN/USING", span)?;
             let expr = match kind {

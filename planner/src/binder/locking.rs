@@ -1,5 +1,6 @@
 //! FOR UPDATE and its like: which scans lock their rows, and where that is not allowed.
 
+use catalog::acl::Rights;
 use parser::ast::{self, SelectCore, SelectStmt};
 use types::{DataType, Error, Result, Span, SqlState};
 
@@ -126,6 +127,7 @@ impl Binder<'_> {
                     ast::LockWait::SkipLocked => crate::logical::LockWait::SkipLocked,
                 };
                 let table = std::sync::Arc::clone(&scan.table);
+                self.note_columns(&table, Rights::UPDATE, &[]);
                 if targets.iter().all(|target| target.row_key != row_key) {
                     targets.push(LockTarget { table, row_key, strength, wait });
                 }

@@ -4,6 +4,7 @@
 //! source alone. The executor takes the first clause whose condition holds.
 
 use catalog::Relation;
+use catalog::acl::Rights;
 use expr::Expr;
 use parser::ast::{self, SelectBody};
 use types::{Error, Result, SqlState};
@@ -36,7 +37,16 @@ impl Binder<'_> {
                 .with_detail(format!("This operation is not supported for {}s.", relation.kind_name()))
                 .at(merge.relation.span));
         }
-        let table = self.target_table(&merge.relation, "merge into")?;
+        let mut rights = Rights::NONE;
+        for when in &merge.whens {
+            rights = rights.or(match &when.action {
+                ast::MergeAction::DoNothing => Rights::NONE,
+                ast::MergeAction::Delete => Rights::DELETE,
+                ast::MergeAction::Update(_) => Rights::UPDATE,
+                ast::MergeAction::Insert { .. } => Rights::INSERT,
+            });
+        }
+        let table = self.target_table(&merge.relation, "merge into", rights)?;
         let target = self.table(&table, &merge.relation, true)?;
         let (row_key, old) = match &target.plan {
             LogicalPlan::Scan(scan) => (scan.row_key, scan.columns.clone()),

@@ -12,7 +12,9 @@ mod ddl;
 mod ddl_alter;
 mod ddl_constraint;
 mod ddl_drop;
+mod ddl_grant;
 mod ddl_index;
+mod ddl_owned;
 mod ddl_role;
 mod ddl_sequence;
 mod ddl_table;
@@ -37,7 +39,7 @@ mod window;
 
 pub use type_name::resolve_type;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ::expr::{Coercer, ColumnId, Expr, SubqueryId};
 use catalog::{IndexDef, RelationId, RoleId, SchemaId, TableDef};
@@ -134,6 +136,12 @@ struct Binder<'a> {
     search: Vec<SchemaId>,
     /// Whose rights count: the session's role, or a view's owner.
     acting: RoleId,
+    /// What is done with which relation, to be checked at the end.
+    accesses: Vec<rights::Access>,
+    /// Which accesses read which of their columns when the id is used.
+    readers: HashMap<ColumnId, Vec<(usize, i16)>>,
+    /// Inside stored expressions (defaults, checks), whose reading needs no rights.
+    stored_depth: u32,
     next_cte: u32,
     /// Views being expanded, outermost first.
     views: Vec<RelationId>,
@@ -162,6 +170,9 @@ impl<'a> Binder<'a> {
             levels: Vec::new(),
             search: cx.search_schemas(),
             acting: cx.role,
+            accesses: Vec::new(),
+            readers: HashMap::new(),
+            stored_depth: 0,
             next_cte: 0,
             views: Vec::new(),
             relations: BTreeSet::new(),
@@ -186,8 +197,9 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The statement with what was found along the way.
+    /// The statement with what was found along the way. 42501 when a right is missing.
     fn finish(self, plan: LogicalPlan, result: Vec<ResultColumn>) -> Result<LogicalStatement> {
+        self.check_accesses()?;
         let parameter_types = self.coercer.parameter_types();
         for (index, data_type) in parameter_types.iter().enumerate() {
             if data_type.oid == DataType::UNKNOWN.oid {

@@ -431,6 +431,7 @@ impl Binder<'_> {
     pub(super) fn note_use(&mut self, depth: usize, expr: &Expr, lateral: bool, span: Span) {
         self.trace.push(depth);
         let columns = expr.columns();
+        self.note_read(&columns);
         for level in self.levels.iter_mut().skip(depth + 1) {
             level.outer.extend(&columns);
         }

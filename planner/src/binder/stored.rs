@@ -43,7 +43,9 @@ impl Binder<'_> {
             is_scalar: false,
         });
         self.push_level(level)?;
+        self.stored_depth += 1;
         let result = f(self);
+        self.stored_depth -= 1;
         self.pop_level();
         result
     }

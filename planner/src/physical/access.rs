@@ -222,7 +222,10 @@ impl Lowering<'_> {
             let penalty = if self.cx.settings.enable_indexscan { 0.0 } else { DISABLED };
             let cost = Cost { startup: descents + penalty, total: descents + run + penalty };
             let worth = worth(cost, ordered);
-            if worth < best.worth {
+            // A whole key is at most a row however the table grows; a scan of a small table is good as long as it is
+            // small, and the plan may be kept for longer.
+            let is_safer = pins_key && narrowed.ranges.len() <= 16 && best.index.is_none() && penalty == 0.0;
+            if worth < best.worth || is_safer {
                 let (ordering, backward) = match order {
                     Some((ordering, backward)) => (ordering, backward),
                     None => (natural_order(scan, index, narrowed.ranges.len()), false),

@@ -43,6 +43,7 @@ pub(crate) fn locks(ddl: &Ddl, catalog: &Catalog) -> Vec<(RelationId, TableLock)
         Ddl::Analyze(tables) => {
             tables.iter().map(|analyze| (analyze.table.id, TableLock::ShareUpdateExclusive)).collect()
         }
+        Ddl::Several(parts) => parts.iter().flat_map(|part| locks(part, catalog)).collect(),
         _ => Vec::new(),
     }
 }

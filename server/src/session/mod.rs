@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use catalog::acl::Rights;
 use catalog::{Catalog, DatabaseId, RoleDef};
 use parking_lot::Mutex;
 use storage::SessionLocks;
@@ -147,6 +148,13 @@ impl Session {
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("database \"{database_name}\" is not currently accepting connections"),
             ));
+        }
+        if !shared.database_rights(role.id, database.id).has_any(Rights::CONNECT) {
+            return Err(Error::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied for database \"{database_name}\""),
+            )
+            .with_detail("User does not have CONNECT privilege."));
         }
         let mut settings = server.settings.clone();
         settings.set_internal("session_authorization", &role.name, false)?;

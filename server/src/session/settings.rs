@@ -36,6 +36,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     None,
+    Seconds,
     Milliseconds,
     Kilobytes,
     /// 8 kB pages, as PostgreSQL counts buffers.
@@ -94,6 +95,7 @@ const FILES: &str = "File Locations";
 const AUTHENTICATION: &str = "Connections and Authentication / Authentication";
 const SSL: &str = "Connections and Authentication / SSL";
 const CONNECTIONS: &str = "Connections and Authentication / Connection Settings";
+const LOGGING: &str = "Reporting and Logging / When to Log";
 const MEMORY: &str = "Resource Usage / Memory";
 const WAL: &str = "Write-Ahead Log / Checkpoints";
 const WAL_SETTINGS: &str = "Write-Ahead Log / Settings";
@@ -441,6 +443,14 @@ pub static SETTINGS: &[Setting] = &[
         "Sets the maximum allowed duration of any wait for a lock.",
     ),
     setting(
+        "log_min_duration_statement",
+        Integer { min: -1, max: MAX, unit: Unit::Milliseconds },
+        "-1",
+        Context::Superuser,
+        LOGGING,
+        "Sets the minimum execution time above which statements are logged; -1 logs none.",
+    ),
+    setting(
         "max_connections",
         Integer { min: 1, max: 262_143, unit: Unit::None },
         "1000",
@@ -582,6 +592,30 @@ pub static SETTINGS: &[Setting] = &[
         COMPATIBILITY,
         "Causes '...' strings to treat backslashes literally.",
     )),
+    setting(
+        "superuser_reserved_connections",
+        Integer { min: 0, max: 262_143, unit: Unit::None },
+        "3",
+        Postmaster,
+        CONNECTIONS,
+        "Sets the number of connection slots reserved for superusers, out of max_connections.",
+    ),
+    setting(
+        "admin_address",
+        Text,
+        "",
+        Postmaster,
+        CONNECTIONS,
+        "Sets the HOST:PORT at which /metrics, /healthz and /readyz are answered over HTTP; empty for none.",
+    ),
+    setting(
+        "authentication_timeout",
+        Integer { min: 1, max: 600, unit: Unit::Seconds },
+        "60",
+        Postmaster,
+        AUTHENTICATION,
+        "Sets the maximum allowed time to complete client authentication.",
+    ),
     setting(
         "statement_timeout",
         Integer { min: 0, max: MAX, unit: Unit::Milliseconds },
@@ -818,7 +852,7 @@ impl HintOf for Error {
     fn with_hint_of(self, unit: Unit) -> Error {
         match unit {
             Unit::None => self,
-            Unit::Milliseconds => self.with_hint(
+            Unit::Seconds | Unit::Milliseconds => self.with_hint(
                 "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
             ),
             Unit::Kilobytes | Unit::Pages8k => self
@@ -832,6 +866,9 @@ impl Unit {
     fn scale(self) -> &'static [(&'static str, i64, i64)] {
         match self {
             Unit::None => &[],
+            Unit::Seconds => {
+                &[("d", 86_400, 1), ("h", 3600, 1), ("min", 60, 1), ("s", 1, 1), ("ms", 1, 1000)]
+            }
             Unit::Milliseconds => &[
                 ("d", 86_400_000, 1),
                 ("h", 3_600_000, 1),
@@ -881,6 +918,7 @@ impl Unit {
     fn spaced_name(self) -> &'static str {
         match self {
             Unit::None => "",
+            Unit::Seconds => " s",
             Unit::Milliseconds => " ms",
             Unit::Kilobytes => " kB",
             Unit::Pages8k => " 8kB",
@@ -891,6 +929,7 @@ impl Unit {
     pub fn name(self) -> Option<&'static str> {
         match self {
             Unit::None => None,
+            Unit::Seconds => Some("s"),
             Unit::Milliseconds => Some("ms"),
             Unit::Kilobytes => Some("kB"),
             Unit::Pages8k => Some("8kB"),
@@ -1013,6 +1052,8 @@ pub struct Derived {
     pub planner: PlannerSettings,
     pub search_path: Vec<String>,
     pub statement_timeout_ms: u64,
+    /// log_min_duration_statement; `None` logs none.
+    pub log_above_ms: Option<u64>,
     pub lock_timeout_ms: u64,
     pub idle_in_transaction_timeout_ms: u64,
     pub idle_session_timeout_ms: u64,
@@ -1042,6 +1083,7 @@ impl Settings {
                 planner: PlannerSettings::default(),
                 search_path: Vec::new(),
                 statement_timeout_ms: 0,
+                log_above_ms: None,
                 lock_timeout_ms: 0,
                 idle_in_transaction_timeout_ms: 0,
                 idle_session_timeout_ms: 0,
@@ -1262,6 +1304,7 @@ impl Settings {
             planner,
             search_path: split_names(self.number_or_word("search_path")).unwrap_or_default(),
             statement_timeout_ms: milliseconds("statement_timeout"),
+            log_above_ms: u64::try_from(self.integer("log_min_duration_statement")).ok(),
             lock_timeout_ms: milliseconds("lock_timeout"),
             idle_in_transaction_timeout_ms: milliseconds("idle_in_transaction_session_timeout"),
             idle_session_timeout_ms: milliseconds("idle_session_timeout"),

@@ -446,7 +446,7 @@ impl Session {
         };
         transaction.start_statement();
         for notice in &bound.notices {
-            let is_warning = notice.code() == types::SqlState::WARNING;
+            let is_warning = notice.code().0.starts_with(b"01");
             let severity = if is_warning { Severity::Warning } else { Severity::Notice };
             self.send_notice(client, severity, notice);
         }

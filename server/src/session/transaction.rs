@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use catalog::acl::Rights;
 use catalog::{Catalog, CatalogChange, Relation, SchemaId};
 use parser::ast::{
     IsolationLevel as Level, LockMode, LockStmt, SetConstraintsStmt, TransactionKind, TransactionMode,
@@ -280,7 +281,13 @@ impl Session {
                 };
                 match relation {
                     Relation::Table(table) => {
-                        if !catalog.is_superuser(role.id) && !catalog.has_rights_of(role.id, table.owner) {
+                        let changes = Rights::UPDATE.or(Rights::DELETE).or(Rights::TRUNCATE);
+                        let enough = match mode {
+                            TableLock::AccessShare => Rights::SELECT,
+                            TableLock::RowExclusive => changes.or(Rights::INSERT),
+                            _ => changes,
+                        };
+                        if !catalog.relation_rights(role.id, relation).has_any(enough) {
                             return Err(Error::new(
                                 SqlState::INSUFFICIENT_PRIVILEGE,
                                 format!("permission denied for table {}", table.name),

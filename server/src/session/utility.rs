@@ -105,6 +105,9 @@ impl Session {
             | Node::Drop(_)
             | Node::DropRole(_)
             | Node::GrantRole(_)
+            | Node::Grant(_)
+            | Node::AlterDefaultPrivileges(_)
+            | Node::Owned(_)
             | Node::Comment(_) => self.run_ddl(statement, client),
             Node::Listen(listen) => {
                 self.current_transaction()?;
@@ -136,10 +139,6 @@ impl Session {
                 Err(Error::not_supported(&tag)
                     .with_hint("There are no user-defined functions or procedures yet."))
             }
-            Node::Grant(_) | Node::AlterDefaultPrivileges(_) | Node::Owned(_) => Err(Error::not_supported(
-                &tag,
-            )
-            .with_hint("Rights go by ownership: make a role the owner, and GRANT that role to others.")),
             _ => Err(Error::not_supported(&tag)
                 .with_hint("It is part of PostgreSQL, but not of this release.")
                 .at(statement.statement.span)),
@@ -260,6 +259,15 @@ impl Session {
             self.send_notice(client, Severity::Warning, &warning);
         }
         self.check_role_setting(name, value)?;
+        if let Some(setting) = settings::find(name)
+            && setting.context == settings::Context::Superuser
+            && !self.current_role().superuser
+        {
+            return Err(Error::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to set parameter \"{}\"", setting.name),
+            ));
+        }
         let is_session = name.eq_ignore_ascii_case("session_authorization");
         let value = match value {
             None if is_session => Some(self.login.name.clone()),

@@ -22,8 +22,6 @@ use crate::wire::encode::{self, Severity};
 use crate::wire::message::{self, Startup};
 use crate::wire::query::{self, Exchange, Next};
 
-/// How long a client may take to say who it is.
-const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Read from the socket at most this much at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -115,7 +113,13 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let mut socket = Socket::Clear(stream);
     let mut input = Vec::new();
-    let startup = tokio::time::timeout(STARTUP_TIMEOUT, start(&server, &mut socket, &mut input, peer)).await;
+    let seconds = server.settings.integer("authentication_timeout");
+    let timeout = Duration::from_secs(u64::try_from(seconds).unwrap_or(60));
+    let startup = tokio::time::timeout(timeout, async {
+        let _arrival = server.arrive()?;
+        start(&server, &mut socket, &mut input, peer).await
+    });
+    let startup = startup.await;
     let exchange = match startup {
         Ok(Ok(Some(exchange))) => exchange,
         Ok(Ok(None)) | Err(_) => return,

@@ -196,12 +196,29 @@ impl Exchange {
         link: &Link,
         call: impl FnOnce(&mut Session, &mut dyn Client) -> Result<R>,
     ) -> Result<R> {
-        let timeout_ms = self.session.settings().derived().statement_timeout_ms;
+        let derived = self.session.settings().derived();
+        let (timeout_ms, log_above_ms) = (derived.statement_timeout_ms, derived.log_above_ms);
+        let started = log_above_ms.map(|_| std::time::Instant::now());
         let Exchange { session, input, output, .. } = self;
         session.handle().cancel.clear();
         link.set_timeout(timeout_ms);
         let result = call(session, &mut Responder { input, output, link });
         link.set_timeout(0);
+        // The setting that counts is the one the statement began with.
+        if let (Some(above), Some(started)) = (log_above_ms, started) {
+            let taken = started.elapsed();
+            if taken.as_millis() >= u128::from(above) {
+                let handle = self.session.handle();
+                let query = handle.activity.lock().query.clone();
+                let duration_ms = taken.as_secs_f64() * 1000.0;
+                tracing::info!(
+                    pid = handle.process_id,
+                    user = handle.user,
+                    database = handle.database,
+                    "duration: {duration_ms:.3} ms  statement: {query}"
+                );
+            }
+        }
         result
     }
 

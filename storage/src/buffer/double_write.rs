@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use types::Result;
+use types::{Error, Result};
 
+use super::written::Written;
 use crate::disk::{Disk, DiskFile, checked};
 use crate::page::{self, PAGE_SIZE, PageBytes, PageId};
 
@@ -25,6 +26,7 @@ pub struct PageFile {
     pages: Arc<dyn DiskFile>,
     double: Arc<dyn DiskFile>,
     batch: Mutex<Batch>,
+    written: Written,
     /// Pages that the page file has room for.
     room: AtomicU64,
     /// Serialises the growth of the page file.
@@ -54,6 +56,7 @@ impl PageFile {
             pages,
             double: checked("open", DOUBLE_WRITE_FILE, disk.open(DOUBLE_WRITE_FILE, create))?,
             batch: Mutex::new(Batch::default()),
+            written: Written::new(),
             room: AtomicU64::new(size / PAGE_SIZE as u64),
             growing: Mutex::new(()),
         })
@@ -109,6 +112,19 @@ impl PageFile {
         page::verify(page, id, PAGE_FILE)
     }
 
+    /// XX001 when a page that was read is not the version that was written last in this run.
+    pub fn expect_newest(&self, id: PageId, page: &PageBytes) -> Result<()> {
+        if self.written.agrees(id, page) {
+            return Ok(());
+        }
+        let what = format!(
+            "page {id} of file \"{PAGE_FILE}\" (offset {}) is not what was written last",
+            id.offset()
+        );
+        let detail = format!("It is of the log position {}: the disk has lost a write.", page::lsn(page));
+        Err(Error::corrupted(what).with_detail(detail))
+    }
+
     /// Writes sealed pages; durable after the next `sync`.
     pub fn write(&self, pages: &[(PageId, Box<PageBytes>)]) -> Result<()> {
         for batch in pages.chunks(BATCH_MOST) {
@@ -147,6 +163,9 @@ impl PageFile {
     fn write_in_place(&self, batch: &Batch) -> Result<()> {
         for (id, page) in batch.ids.iter().zip(batch.buffer[PAGE_SIZE..].chunks(PAGE_SIZE)) {
             checked("write", PAGE_FILE, self.pages.write_at(page, id.offset()))?;
+            if let Ok(page) = page.try_into() {
+                self.written.note(*id, page);
+            }
         }
         Ok(())
     }

@@ -221,7 +221,7 @@ impl Pool {
         } else {
             self.file.read(id, &mut data.page)
         };
-        read?;
+        read.and_then(|()| self.file.expect_newest(id, &data.page))?;
         // The log is flushed before the page is written: a page ahead of it means that the log lost its end.
         let (lsn, end) = (page::lsn(&data.page), self.log.end().0);
         if lsn > end {
