@@ -27,7 +27,7 @@ pub fn call(cx: &SystemContext<'_>, name: &str, args: &[Value]) -> Result<Value>
         "pg_get_indexdef" => call.index_definition(),
         "pg_get_constraintdef" => text(constraints::text(cx, call.oid(0), call.flag(1))),
         "pg_get_viewdef" => call.view_definition()?,
-        "acldefault_sql" => privileges::default_acl(cx, call.text(0).unwrap_or(""), call.oid(1))?,
+        "acldefault" => privileges::default_acl(cx, call.text(0).unwrap_or(""), call.oid(1))?,
         "pg_get_userbyid" => Value::text(cx.role_name(RoleId(call.oid(0)))),
         "pg_get_serial_sequence" => call.serial_sequence()?,
         "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {

@@ -352,6 +352,12 @@ impl<'a> Coercer<'a> {
         if to.oid == DataType::ANY.oid || is_polymorphic(to) {
             // "any" takes a literal as it stands; the kernels read it as text.
             let stays = to.oid == DataType::ANY.oid && matches!(expr, Expr::Literal { .. });
+            // Beside a column of pg_attribute or pg_statistic, whose type anyarray is.
+            if let Expr::Literal { value: Value::Null, data_type: DataType::UNKNOWN, location } = expr
+                && to.oid == DataType::ANYARRAY.oid
+            {
+                return Ok(Some(Expr::Literal { value: Value::Null, data_type: to, location }));
+            }
             return if from.oid == DataType::UNKNOWN.oid && !stays {
                 self.settle(expr).map(Some)
             } else {
