@@ -176,12 +176,16 @@ impl AclDef {
 /// What an object has without an [`AclDef`].
 pub fn default_items(kind: AclKind, owner: RoleId, public: Rights) -> Vec<AclItem> {
     let mut items = Vec::new();
+    if kind != AclKind::Column {
+        items.push(AclItem { grantee: owner, grantor: owner, rights: kind.all(), grantable: Rights::NONE });
+    }
     if !public.is_empty() {
         let nothing = Rights::NONE;
         items.push(AclItem { grantee: EVERYBODY, grantor: owner, rights: public, grantable: nothing });
     }
-    if kind != AclKind::Column {
-        items.push(AclItem { grantee: owner, grantor: owner, rights: kind.all(), grantable: Rights::NONE });
+    if kind == AclKind::Database {
+        // The order in which PostgreSQL shows them.
+        items.reverse();
     }
     items
 }
