@@ -6,7 +6,8 @@ create table child (id serial primary key, parent_id int not null references par
 create index child_lower on child (lower(t));
 create index child_part on child (t desc nulls last) include (d) where bo;
 create sequence sq increment 5 minvalue 5 start 10 cycle;
-create view v as select p.id, p.name, count(c.id) as n from parent p left join child c on c.parent_id = p.id group by p.id, p.name;
+-- A view names its tables in full: its query is kept as it was written.
+create view v as select p.id, p.name, count(c.id) as n from app.parent p left join app.child c on c.parent_id = p.id group by p.id, p.name;
 comment on table parent is 'it''s parents';
 comment on column parent.name is 'name';
 comment on view v is 'a view';

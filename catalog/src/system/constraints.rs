@@ -132,7 +132,15 @@ fn depend(cx: &SystemContext<'_>) -> Rows {
             _ => push(id, (NAMESPACE, relation.schema().0, 0), 'n'),
         }
         match relation {
-            Relation::Table(table) => table_dependencies(table, &mut push),
+            Relation::Table(table) => {
+                table_dependencies(table, &mut push);
+                for (_, column) in table.live_columns() {
+                    if let Some(sequence) = super::defaults::sequence(cx, table, column) {
+                        let default = (ATTRDEF, attrdef_oid(table.id, column.number), 0);
+                        push(default, (CLASS, sequence.id.0, 0), 'n');
+                    }
+                }
+            }
             Relation::Index { table, index } => {
                 let constraint = table.constraints.iter().find(|constraint| {
                     matches!(&constraint.kind, ConstraintKind::PrimaryKey { index: of } | ConstraintKind::Unique { index: of } if *of == index.id)

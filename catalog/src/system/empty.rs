@@ -24,7 +24,6 @@ const EMPTY: &[&str] = &[
     "pg_foreign_server",
     "pg_foreign_table",
     "pg_inherits",
-    "pg_init_privs",
     "pg_largeobject",
     "pg_largeobject_metadata",
     "pg_matviews",

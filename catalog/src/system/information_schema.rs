@@ -248,7 +248,7 @@ struct Column<'a> {
     number: i32,
     data_type: DataType,
     not_null: bool,
-    default: Option<&'a str>,
+    default: Option<String>,
     generated: Option<&'a str>,
     identity: Identity,
     sequence: Option<&'a SequenceDef>,
@@ -270,7 +270,7 @@ fn columns_of<'a>(cx: &SystemContext<'a>, relation: &'a Relation) -> Vec<Column<
             .live_columns()
             .map(|(at, column)| Column {
                 number: i32::from(column.number),
-                default: column.default.as_deref().filter(|_| !column.generated),
+                default: super::defaults::text(cx, table, column).filter(|_| !column.generated),
                 generated: column.default.as_deref().filter(|_| column.generated),
                 identity: column.identity,
                 sequence: (column.identity != Identity::None)

@@ -12,6 +12,7 @@ pub mod functions;
 mod activity;
 mod builtin;
 mod constraints;
+mod defaults;
 mod definition;
 mod empty;
 mod information_schema;

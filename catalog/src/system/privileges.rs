@@ -7,11 +7,13 @@ use types::{ArrayValue, DataType, Error, Result, SqlState, Value};
 
 use super::SystemContext;
 use super::names::undefined_role;
-use super::relations::owner;
-use super::row::array;
+use super::relations::{NAMESPACE, owner};
+use super::row::{array, row};
 use crate::acl::{AclItem, AclKind, AclTarget, Rights, item_text};
 use crate::catalog::{Relation, built_in_public, undefined_schema};
-use crate::object::{DatabaseDef, DatabaseId, RelationId, RoleDef, RoleId, SchemaDef, SchemaId};
+use crate::object::{
+    DatabaseDef, DatabaseId, FIRST_USER_OID, RelationId, RoleDef, RoleId, SchemaDef, SchemaId,
+};
 
 /// Answers `has_…_privilege`; None when the name is another function's.
 ///
@@ -153,6 +155,17 @@ pub(super) fn column_acl(cx: &SystemContext<'_>, relation: RelationId, number: i
         [] => Value::Null,
         items => acl_value(cx, items),
     }
+}
+
+/// `pg_init_privs`: what the system's schemas grant from the beginning, which no dump repeats.
+pub(super) fn init_privs(cx: &SystemContext<'_>) -> Result<Vec<Vec<Value>>> {
+    let built_in = cx.catalog.schemas().filter(|schema| {
+        let target = AclTarget::Schema(schema.id);
+        schema.id.0 < FIRST_USER_OID
+            && cx.catalog.acl(target).is_none()
+            && !built_in_public(target).is_empty()
+    });
+    Ok(built_in.map(|schema| row![schema.id.0, NAMESPACE, 0, 'i', schema_acl(cx, schema)]).collect())
 }
 
 /// The system's schemas show what everybody may do with them, as in PostgreSQL.

@@ -18,6 +18,7 @@ use crate::object::{
 };
 
 pub(super) const VIEWS: &[(&str, RowsFn)] = &[
+    ("pg_init_privs", super::privileges::init_privs),
     ("pg_class", class),
     ("pg_attribute", attribute),
     ("pg_attrdef", attrdef),
@@ -341,13 +342,8 @@ fn attrdef(cx: &SystemContext<'_>) -> Rows {
     let mut rows = Vec::new();
     for table in cx.catalog.tables() {
         for (_, column) in table.live_columns() {
-            if let Some(default) = &column.default {
-                rows.push(row![
-                    attrdef_oid(table.id, column.number),
-                    table.id.0,
-                    column.number,
-                    default.as_str()
-                ]);
+            if let Some(default) = super::defaults::text(cx, table, column) {
+                rows.push(row![attrdef_oid(table.id, column.number), table.id.0, column.number, default]);
             }
         }
     }
